@@ -1,0 +1,2 @@
+export * from "./meter.ts";
+export * from "./price.ts";

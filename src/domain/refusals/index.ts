@@ -1,0 +1,2 @@
+export { type RefusalCode, refusals } from "./catalogue.ts";
+export { type Fault, Problem } from "./problem.ts";

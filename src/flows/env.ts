@@ -1,0 +1,13 @@
+import type { MakeId } from "../kit/ids.ts";
+import type { Random } from "../kit/random.ts";
+import type { Instant } from "../kit/time.ts";
+import type { Store } from "../store/connect.ts";
+
+/** The handful of things a flow may reach. Wired once in `main`, and by the test harness. */
+export type Env = {
+  readonly store: Store;
+  /** The installation's time. A request about a sandbox organization carries that organization's own `now` instead. */
+  readonly now: () => Instant;
+  readonly id: MakeId;
+  readonly random: Random;
+};

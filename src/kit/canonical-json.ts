@@ -1,0 +1,31 @@
+/** JSON values as they come out of JSON.parse, plus bigint for minor units. */
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | bigint
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined };
+
+/**
+ * One text for one value: keys sorted by code unit, no spaces, undefined members left out. Used for hashes, idempotency
+ * and golden files. Numbers are written as JavaScript writes them, so exact values must already be strings.
+ */
+export function canonicalJson(value: unknown): string {
+  if (value === null || typeof value === "boolean" || typeof value === "number")
+    return JSON.stringify(value);
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "bigint") return `"${value}"`;
+  if (Array.isArray(value))
+    return `[${value.map((item) => canonicalJson(item ?? null)).join(",")}]`;
+  if (typeof value === "object") {
+    const record = value as Record<string, unknown>;
+    const members = Object.keys(record)
+      .filter((key) => record[key] !== undefined)
+      .toSorted()
+      .map((key) => `${JSON.stringify(key)}:${canonicalJson(record[key])}`);
+    return `{${members.join(",")}}`;
+  }
+  throw new TypeError(`${typeof value} has no JSON form`);
+}
