@@ -242,3 +242,20 @@ export function daysBetween(from: Day, to: Day): number {
   return Temporal.PlainDate.from(from).until(Temporal.PlainDate.from(to), { largestUnit: "day" })
     .days;
 }
+
+/**
+ * Read a date and time written without a zone ("2023-11-16 18:17:03.9799600", or with a T) as the local time of a zone.
+ * Digits beyond microseconds are cut off; local times that a clock change skips move forward. Undefined when unreadable.
+ */
+export function instantInZone(text: string, zone: string): Instant | undefined {
+  const match = /^(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)$/.exec(text);
+  if (!match) return undefined;
+  const asUtc = tryInstant(
+    `${match[1]}T${(match[2] as string).length === 5 ? `${match[2]}:00` : match[2]}Z`,
+  );
+  if (asUtc === undefined || zone === "UTC") return asUtc;
+  const local = Temporal.Instant.fromEpochNanoseconds(BigInt(asUtc) * 1000n)
+    .toZonedDateTimeISO("UTC")
+    .toPlainDateTime();
+  return fromZoned(local.toZonedDateTime(zone));
+}
