@@ -56,6 +56,13 @@ create table binding (
   constraint binding_org_id_project_id_fkey FOREIGN KEY (org_id, project_id) REFERENCES project(org_id, project_id)
 );
 
+create table catalog_version (
+  only_one boolean not null default true,
+  version  bigint not null,
+  constraint catalog_version_pkey PRIMARY KEY (only_one),
+  constraint catalog_version_only_one_check CHECK (only_one)
+);
+
 create table idempotency_key (
   scope        text not null,
   key          text not null,

@@ -42,6 +42,11 @@ export type BindingTable = {
   created_at: string;
 };
 
+export type CatalogVersionTable = {
+  only_one: Generated<boolean>;
+  version: bigint;
+};
+
 export type IdempotencyKeyTable = {
   scope: string;
   key: string;
@@ -216,6 +221,7 @@ export type Tables = {
   api_key: ApiKeyTable;
   billing_account: BillingAccountTable;
   binding: BindingTable;
+  catalog_version: CatalogVersionTable;
   idempotency_key: IdempotencyKeyTable;
   invoice: InvoiceTable;
   invoice_line: InvoiceLineTable;

@@ -1,0 +1,112 @@
+import type { Currency } from "../../kit/currency.ts";
+import type { Decimal } from "../../kit/decimal.ts";
+import type { Instant, Period } from "../../kit/time.ts";
+import type { Meter, Price } from "../catalog/index.ts";
+import type { BillingCalendar } from "./due.ts";
+
+/** The account as it stands on the paper. */
+export type InvoicedAccount = {
+  readonly orgId: string;
+  readonly accountId: string;
+  readonly slug: string;
+  readonly name: string;
+  readonly currency: Currency;
+  readonly calendar: BillingCalendar;
+  readonly netDays: number;
+  readonly legalEntity: string;
+  /** Hours after a period's end in which late events still change its draft. */
+  readonly finalizationHours: number;
+  /** What becomes of usage that arrives after that. */
+  readonly lateUsage: LateUsagePolicy;
+  /** Whether a period without any charge is put on paper all the same. */
+  readonly zeroInvoices: boolean;
+  readonly parentAccountId: string | null;
+};
+
+export const lateUsagePolicies = ["next_invoice", "own_document", "hold"] as const;
+export type LateUsagePolicy = (typeof lateUsagePolicies)[number];
+
+/** One published price, from when it holds until the next one of its book and SKU does. */
+export type PriceVersion = {
+  readonly priceId: string;
+  readonly version: number;
+  readonly book: string;
+  readonly skuCode: string;
+  readonly effectiveFrom: Instant;
+  readonly price: Price;
+  /** The document as it was published: what the paper quotes and a verification compares. */
+  readonly definition: unknown;
+};
+
+/** A usage SKU that an account buys, with its prices oldest first. */
+export type Offer = {
+  readonly skuCode: string;
+  readonly skuName: string;
+  readonly meter: Meter;
+  readonly meterDefinition: unknown;
+  readonly versions: readonly PriceVersion[];
+};
+
+/**
+ * Usage of one meter in one slice of time, for one project and one set of dimension values. The parts can be merged with
+ * others; what cannot be had by merging (`unique`, `percentile`, `weighted_sum`) comes whole, for the account, in `total`.
+ */
+export type Measured = {
+  readonly meterKey: string;
+  readonly projectId: string;
+  /** Canonical JSON of the dimension values, "{}" when there are none. */
+  readonly dimensions: string;
+  readonly slice: Period;
+  readonly eventCount: bigint;
+  readonly total: Decimal;
+  readonly lowest: Decimal | null;
+  readonly highest: Decimal | null;
+  readonly latest: Decimal | null;
+  readonly latestAt: Instant | null;
+  readonly latestSeq: bigint | null;
+};
+
+/** A charge that another room has already worked out: a plan's fee, a batch that was bought, a true-up. */
+export type FixedCharge = {
+  readonly cause: string;
+  readonly usageType: UsageType;
+  readonly skuCode: string;
+  readonly description: string;
+  readonly quantity: Decimal;
+  readonly unit: string;
+  readonly unitAmount: Decimal;
+  readonly amount: Decimal;
+  readonly period: Period;
+  readonly because: string;
+};
+
+export type UsageType =
+  | "usage"
+  | "overage"
+  | "prepaid"
+  | "allowance"
+  | "base"
+  | "one_time"
+  | "adjustment"
+  | "credit";
+
+/** Units of a SKU in a period that allowances and batches have paid for: they are not priced again. */
+export type Coverage = { readonly skuCode: string; readonly slice: Period; readonly quantity: Decimal };
+
+/** Which account paid for a project, for the part of the period in which it did. */
+export type BindingUsed = {
+  readonly bindingId: string;
+  readonly projectId: string;
+  readonly effectiveFrom: Instant;
+};
+
+/** Everything the charges of one account and one period follow from. */
+export type ChargeFacts = {
+  readonly account: InvoicedAccount;
+  readonly period: Period;
+  readonly offers: readonly Offer[];
+  readonly measured: readonly Measured[];
+  readonly fixed: readonly FixedCharge[];
+  readonly covered: readonly Coverage[];
+  readonly bindings: readonly BindingUsed[];
+};

@@ -1,0 +1,213 @@
+import { sql } from "kysely";
+import type { Instant } from "../kit/time.ts";
+import { readInstant, writeInstant } from "./columns.ts";
+import type { Db, Store, Tx } from "./connect.ts";
+
+export type CatalogStatus = "draft" | "published" | "deprecated" | "retired";
+export type SkuKind = "usage" | "batch" | "recurring" | "one_time" | "feature" | "credit";
+
+/** A row of the catalog with its document as it was published; the owners' readers turn `definition` into a value. */
+export type StoredMeter = {
+  readonly meterId: string;
+  readonly key: string;
+  readonly eventType: string;
+  readonly status: CatalogStatus;
+  readonly definition: unknown;
+};
+
+export type StoredSku = {
+  readonly skuId: string;
+  readonly code: string;
+  readonly name: string;
+  readonly kind: SkuKind;
+  readonly status: CatalogStatus;
+  readonly meterKey: string | null;
+  readonly definition: unknown;
+};
+
+export type StoredBook = {
+  readonly code: string;
+  readonly name: string;
+  readonly currency: string;
+  readonly parent: string | null;
+};
+
+export type StoredPrice = {
+  readonly priceId: string;
+  readonly book: string;
+  readonly skuCode: string;
+  readonly currency: string;
+  readonly version: number;
+  readonly effectiveFrom: Instant;
+  readonly definition: unknown;
+  readonly publishedBy: string;
+};
+
+/** The whole catalog: small, shared by all organizations, changed rarely. */
+export type StoredCatalog = {
+  readonly version: bigint;
+  readonly meters: ReadonlyMap<string, StoredMeter>;
+  readonly skus: ReadonlyMap<string, StoredSku>;
+  readonly books: ReadonlyMap<string, StoredBook>;
+  /** By book, then SKU: every version, oldest first. */
+  readonly prices: ReadonlyMap<string, ReadonlyMap<string, readonly StoredPrice[]>>;
+};
+
+const kept = new WeakMap<Store["pool"], StoredCatalog>();
+
+/** The catalog from memory when nothing changed since (one query of one row), else read anew. */
+export async function getCatalog(store: Store): Promise<StoredCatalog> {
+  const found = kept.get(store.pool);
+  if (found && found.version === (await catalogVersion(store.db))) return found;
+  const catalog = await readCatalog(store.db);
+  kept.set(store.pool, catalog);
+  return catalog;
+}
+
+/** Read the catalog from the database. Inside a transaction: as that transaction sees it. */
+export async function readCatalog(db: Db): Promise<StoredCatalog> {
+  // The version first: rows that come in between are at worst newer than it says, and are read again.
+  const version = await catalogVersion(db);
+  const meters = await sql<MeterRow>`
+    select meter_id, key, event_type, status, definition from meter order by key`.execute(db);
+  const skus = await sql<SkuRow>`
+    select sku_id, code, name, kind, status, meter_key, definition from sku order by code`.execute(
+    db,
+  );
+  const books = await sql<StoredBook>`
+    select code, name, currency, parent from price_book order by code`.execute(db);
+  const prices = await sql<PriceRow>`
+    select price_id, book, sku_code, currency, version, effective_from, definition, published_by
+    from price order by book, sku_code, effective_from`.execute(db);
+
+  const byBook = new Map<string, Map<string, StoredPrice[]>>();
+  for (const row of prices.rows) {
+    const book = byBook.get(row.book) ?? new Map<string, StoredPrice[]>();
+    byBook.set(row.book, book);
+    book.set(row.sku_code, [...(book.get(row.sku_code) ?? []), priceOf(row)]);
+  }
+  return {
+    version,
+    meters: new Map(meters.rows.map((row) => [row.key, meterOf(row)])),
+    skus: new Map(skus.rows.map((row) => [row.code, skuOf(row)])),
+    books: new Map(books.rows.map((row) => [row.code, row])),
+    prices: byBook,
+  };
+}
+
+export async function catalogVersion(db: Db): Promise<bigint> {
+  const { rows } = await sql<{ version: bigint }>`select version from catalog_version`.execute(db);
+  return rows[0]?.version ?? 0n;
+}
+
+/** Tell every process that the catalog is another one. Call it in the transaction that changes any of these tables. */
+export async function bumpCatalogVersion(tx: Tx): Promise<void> {
+  await sql`update catalog_version set version = version + 1`.execute(tx);
+}
+
+/** Add a meter, or take over its new document when the key is already there. Returns whether anything changed. */
+export async function saveMeter(tx: Tx, meter: StoredMeter, now: Instant): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    insert into meter (meter_id, key, event_type, status, definition, created_at)
+    values (${meter.meterId}, ${meter.key}, ${meter.eventType}, ${meter.status},
+            ${JSON.stringify(meter.definition)}::jsonb, ${writeInstant(now)})
+    on conflict (key) do update
+      set status = excluded.status, definition = excluded.definition
+      where (meter.status, meter.definition) is distinct from (excluded.status, excluded.definition)
+    `.execute(tx);
+  return numAffectedRows === 1n;
+}
+
+/** Add a SKU, or take over its new document when the code is already there. Returns whether anything changed. */
+export async function saveSku(tx: Tx, sku: StoredSku, now: Instant): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    insert into sku (sku_id, code, name, kind, status, meter_key, definition, created_at)
+    values (${sku.skuId}, ${sku.code}, ${sku.name}, ${sku.kind}, ${sku.status}, ${sku.meterKey},
+            ${JSON.stringify(sku.definition)}::jsonb, ${writeInstant(now)})
+    on conflict (code) do update
+      set name = excluded.name, status = excluded.status, definition = excluded.definition,
+          meter_key = excluded.meter_key
+      where (sku.name, sku.status, sku.definition, sku.meter_key)
+        is distinct from (excluded.name, excluded.status, excluded.definition, excluded.meter_key)
+    `.execute(tx);
+  return numAffectedRows === 1n;
+}
+
+/** Add a price book. A book that is there keeps its currency; its name and parent may change. */
+export async function saveBook(tx: Tx, book: StoredBook, now: Instant): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    insert into price_book (code, name, currency, parent, created_at)
+    values (${book.code}, ${book.name}, ${book.currency}, ${book.parent}, ${writeInstant(now)})
+    on conflict (code) do update set name = excluded.name, parent = excluded.parent
+      where (price_book.name, price_book.parent) is distinct from (excluded.name, excluded.parent)
+    `.execute(tx);
+  return numAffectedRows === 1n;
+}
+
+/** Publish a price. It is never changed afterwards: the same book, SKU and start twice is refused by the database. */
+export async function insertPrice(tx: Tx, price: StoredPrice, now: Instant): Promise<void> {
+  await sql`
+    insert into price (price_id, book, sku_code, currency, version, effective_from, definition,
+                       published_by, published_at)
+    values (${price.priceId}, ${price.book}, ${price.skuCode}, ${price.currency}, ${price.version},
+            ${writeInstant(price.effectiveFrom)}, ${JSON.stringify(price.definition)}::jsonb,
+            ${price.publishedBy}, ${writeInstant(now)})`.execute(tx);
+}
+
+type MeterRow = {
+  meter_id: string;
+  key: string;
+  event_type: string;
+  status: CatalogStatus;
+  definition: unknown;
+};
+
+type SkuRow = {
+  sku_id: string;
+  code: string;
+  name: string;
+  kind: SkuKind;
+  status: CatalogStatus;
+  meter_key: string | null;
+  definition: unknown;
+};
+
+type PriceRow = {
+  price_id: string;
+  book: string;
+  sku_code: string;
+  currency: string;
+  version: number;
+  effective_from: string;
+  definition: unknown;
+  published_by: string;
+};
+
+const meterOf = (row: MeterRow): StoredMeter => ({
+  meterId: row.meter_id,
+  key: row.key,
+  eventType: row.event_type,
+  status: row.status,
+  definition: row.definition,
+});
+
+const skuOf = (row: SkuRow): StoredSku => ({
+  skuId: row.sku_id,
+  code: row.code,
+  name: row.name,
+  kind: row.kind,
+  status: row.status,
+  meterKey: row.meter_key,
+  definition: row.definition,
+});
+
+const priceOf = (row: PriceRow): StoredPrice => ({
+  priceId: row.price_id,
+  book: row.book,
+  skuCode: row.sku_code,
+  currency: row.currency,
+  version: row.version,
+  effectiveFrom: readInstant(row.effective_from),
+  definition: row.definition,
+  publishedBy: row.published_by,
+});
