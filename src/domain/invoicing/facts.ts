@@ -91,7 +91,11 @@ export type UsageType =
   | "credit";
 
 /** Units of a SKU in a period that allowances and batches have paid for: they are not priced again. */
-export type Coverage = { readonly skuCode: string; readonly slice: Period; readonly quantity: Decimal };
+export type Coverage = {
+  readonly skuCode: string;
+  readonly slice: Period;
+  readonly quantity: Decimal;
+};
 
 /** Which account paid for a project, for the part of the period in which it did. */
 export type BindingUsed = {
