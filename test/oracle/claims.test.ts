@@ -1,0 +1,37 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { allCases, differences } from "./cases.ts";
+
+const folder = fileURLToPath(new URL(".", import.meta.url));
+
+/** Every kind named in a call of `oracle`, with the file that names it. */
+const claims = readdirSync(folder)
+  .filter((file) => file.endsWith(".test.ts"))
+  .flatMap((file) =>
+    [
+      ...readFileSync(`${folder}${file}`, "utf8").matchAll(/\boracle(?:<[^(]*>)?\(\s*"([^"]+)"/g),
+    ].map((match) => ({ kind: match[1] as string, file })),
+  );
+const claimed = new Set(claims.map((claim) => claim.kind));
+
+describe.skipIf(allCases.length === 0)("what the adapters claim", () => {
+  test("every claimed kind exists and is claimed once", () => {
+    const kinds = new Set(allCases.map((one) => one.kind));
+    expect([...claimed].filter((kind) => !kinds.has(kind))).toEqual([]);
+    expect(claims.map((claim) => claim.kind).toSorted()).toEqual([...claimed].toSorted());
+  });
+
+  test("every listed difference names a case of a claimed kind and gives a reason", () => {
+    const byId = new Map(allCases.map((one) => [one.id, one]));
+    const astray = Object.entries(differences).filter(([id, reason]) => {
+      const one = byId.get(id);
+      return !one || !claimed.has(one.kind) || !/^.{20,}\.$/.test(reason);
+    });
+    expect(astray).toEqual([]);
+  });
+
+  test("ids are unique", () => {
+    expect(new Set(allCases.map((one) => one.id)).size).toBe(allCases.length);
+  });
+});
