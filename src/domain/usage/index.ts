@@ -1,0 +1,13 @@
+export {
+  indexMeters,
+  isCounting,
+  type Match,
+  type MatchFault,
+  type MatchFaultReason,
+  matchEvent,
+  type Measurable,
+  type Measurement,
+  measureEvent,
+  type MeterIndex,
+  readDimensions,
+} from "./match.ts";
