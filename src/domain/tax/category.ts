@@ -9,7 +9,9 @@ export type TaxCategory = (typeof taxCategories)[number];
 export const isTaxed = (category: TaxCategory): boolean => category === "S";
 
 /** Why no tax was charged: printed on the document and required by EN 16931 for these categories (BR-E-10, BR-AE-10 …). */
-export const exemptionReasons: Readonly<Record<Exclude<TaxCategory, "S" | "Z">, { readonly code: string; readonly text: string }>> = {
+export const exemptionReasons: Readonly<
+  Record<Exclude<TaxCategory, "S" | "Z">, { readonly code: string; readonly text: string }>
+> = {
   E: { code: "VATEX-EU-132", text: "Exempt from tax" },
   AE: { code: "VATEX-EU-AE", text: "Reverse charge" },
   K: { code: "VATEX-EU-IC", text: "Intra-community supply" },

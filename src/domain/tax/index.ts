@@ -1,4 +1,25 @@
-export { calculateTax, type TaxableLine, type TaxGroup, type TaxOptions, type TaxResult, type TaxRounding } from "./calculate.ts";
+export {
+  calculateTax,
+  type TaxableLine,
+  type TaxGroup,
+  type TaxOptions,
+  type TaxResult,
+  type TaxRounding,
+} from "./calculate.ts";
 export { exemptionReasons, isTaxed, type TaxCategory, taxCategories } from "./category.ts";
+export {
+  type Discount,
+  type DocumentAdjustment,
+  type DocumentTotals,
+  documentTotals,
+  spreadDiscount,
+  stackDiscounts,
+} from "./document.ts";
 export { overlappingRates, type Place, ratesInForce, type TaxRate } from "./rate-table.ts";
-export { decideTax, type TaxBuyer, type TaxComponent, type TaxSeller, type TaxTreatment } from "./treatment.ts";
+export {
+  decideTax,
+  type TaxBuyer,
+  type TaxComponent,
+  type TaxSeller,
+  type TaxTreatment,
+} from "./treatment.ts";

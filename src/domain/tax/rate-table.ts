@@ -23,9 +23,18 @@ export type Place = { readonly country: string; readonly region: string | null }
  * without rates of its own in that place falls back to "standard". Empty when the table knows nothing: the caller must then
  * refuse, never charge zero in silence.
  */
-export function ratesInForce(table: readonly TaxRate[], place: Place, productClass: string, on: Day): TaxRate[] {
+export function ratesInForce(
+  table: readonly TaxRate[],
+  place: Place,
+  productClass: string,
+  on: Day,
+): TaxRate[] {
   const here = table.filter(
-    (rate) => rate.country === place.country && (rate.region === null || rate.region === place.region) && rate.from <= on && (rate.until === null || on < rate.until),
+    (rate) =>
+      rate.country === place.country &&
+      (rate.region === null || rate.region === place.region) &&
+      rate.from <= on &&
+      (rate.until === null || on < rate.until),
   );
   const own = here.filter((rate) => rate.productClass === productClass);
   return own.length > 0 ? own : here.filter((rate) => rate.productClass === "standard");
@@ -34,11 +43,15 @@ export function ratesInForce(table: readonly TaxRate[], place: Place, productCla
 /** Two rates of the same place, class and name may not be in force on the same day. Returns the pairs that are. */
 export function overlappingRates(table: readonly TaxRate[]): [TaxRate, TaxRate][] {
   const pairs: [TaxRate, TaxRate][] = [];
-  const key = (rate: TaxRate) => [rate.country, rate.region ?? "", rate.productClass, rate.name].join("/");
-  const sorted = table.toSorted((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : a.from < b.from ? -1 : 1));
+  const key = (rate: TaxRate) =>
+    [rate.country, rate.region ?? "", rate.productClass, rate.name].join("/");
+  const sorted = table.toSorted((a, b) =>
+    key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : a.from < b.from ? -1 : 1,
+  );
   for (const [index, rate] of sorted.entries()) {
     const next = sorted[index + 1];
-    if (next && key(rate) === key(next) && (rate.until === null || next.from < rate.until)) pairs.push([rate, next]);
+    if (next && key(rate) === key(next) && (rate.until === null || next.from < rate.until))
+      pairs.push([rate, next]);
   }
   return pairs;
 }
