@@ -150,10 +150,9 @@ export function stepFrom(
 /** The first moment of the calendar unit that contains `at`, in a zone. Weeks start on Monday (ISO 8601). */
 export function startOf(unit: CalendarUnit, at: Instant, zone: string): Instant {
   if (unit === "minute" || unit === "hour") {
-    // Offsets are whole minutes, but not whole hours: round in local time, not in UTC.
-    const size = unit === "minute" ? minute : hour;
-    const offset = offsetAt(at, zone);
-    return (Math.floor((at + offset) / size) * size - offset) as Instant;
+    const { start, offset } = stretchOf(unit, at, zone);
+    // When the clock was changed since then, the unit began at the change (Lord Howe: half an hour into it).
+    return offsetAt(start, zone) === offset ? start : changeBefore(at, zone);
   }
   const local = zoned(at, zone).toPlainDate();
   switch (unit) {
@@ -170,12 +169,10 @@ export function startOf(unit: CalendarUnit, at: Instant, zone: string): Instant 
 
 /** The first moment after the calendar unit that contains `at`: where its half-open window ends. */
 export function endOf(unit: CalendarUnit, at: Instant, zone: string): Instant {
-  if (unit === "minute") return (startOf(unit, at, zone) + minute) as Instant;
-  if (unit === "hour") {
-    // A shift of half an hour (Lord Howe) ends an hour early or late: follow the local clock.
-    const next = (startOf("hour", at, zone) + hour) as Instant;
-    const start = startOf("hour", next, zone);
-    return start > at ? start : next;
+  if (unit === "minute" || unit === "hour") {
+    const { end, offset } = stretchOf(unit, at, zone);
+    const last = (end - 1) as Instant;
+    return offsetAt(last, zone) === offset ? end : changeBefore(last, zone);
   }
   const local = zoned(startOf(unit, at, zone), zone).toPlainDate();
   switch (unit) {
@@ -188,6 +185,20 @@ export function endOf(unit: CalendarUnit, at: Instant, zone: string): Instant {
     case "year":
       return midnight(local.add({ years: 1 }), zone);
   }
+}
+
+/** The minute or hour around a moment as if the clock were never changed: rounded in local time, not in UTC. */
+function stretchOf(unit: "minute" | "hour", at: Instant, zone: string) {
+  const size = unit === "minute" ? minute : hour;
+  const offset = offsetAt(at, zone);
+  const start = (Math.floor((at + offset) / size) * size - offset) as Instant;
+  return { start, end: (start + size) as Instant, offset };
+}
+
+/** When the clocks of a zone were last changed, at that moment or before. */
+function changeBefore(at: Instant, zone: string): Instant {
+  const change = zoned((at + 1) as Instant, zone).getTimeZoneTransition("previous");
+  return change === null ? at : fromZoned(change);
 }
 
 /** The calendar windows of one unit that tile a period, cut to it at both ends. */

@@ -1,13 +1,4 @@
-export {
-  indexMeters,
-  isCounting,
-  type Match,
-  type MatchFault,
-  type MatchFaultReason,
-  matchEvent,
-  type Measurable,
-  type Measurement,
-  measureEvent,
-  type MeterIndex,
-  readDimensions,
-} from "./match.ts";
+export * from "./aggregate.ts";
+export * from "./match.ts";
+export * from "./measure.ts";
+export * from "./window.ts";
