@@ -83,21 +83,28 @@ create table api_key (
   name         text not null,
   secret_hmac  bytea not null,
   last4        text not null,
-  permissions  text[] not null,
+  roles        text[] not null default '{}',
+  permissions  text[] not null default '{}',
   expires_at   timestamptz,
   revoked_at   timestamptz,
+  last_used_at timestamptz,
   created_by   text not null,
   created_at   timestamptz not null,
   constraint api_key_secret_once unique (secret_hmac)
 );
 
--- The answer already given to a request with an Idempotency-Key, so that a retry gets the same one.
+-- The answer already given to a request with an Idempotency-Key, so that a retry gets the same one. `claim` names the
+-- attempt that may answer: the answer is written in the transaction of the effect, and only by the attempt that still
+-- holds the claim, so a request that was overtaken while it slept cannot take effect a second time.
 create table idempotency_key (
   scope        text not null,
   key          text not null,
   request_hash bytea not null,
+  claim        text not null,
+  claimed_at   timestamptz not null,
   status       smallint,
+  headers      text,
   response     text,
-  created_at   timestamptz not null,
   primary key (scope, key)
 );
+create index idempotency_key_by_age on idempotency_key (claimed_at);

@@ -1,0 +1,42 @@
+import type { OrganizationId } from "../../kit/ids.ts";
+import type { Instant } from "../../kit/time.ts";
+
+export const organizationKinds = ["direct", "partner", "partner_customer"] as const;
+export type OrganizationKind = (typeof organizationKinds)[number];
+export const organizationStatuses = ["active", "suspended", "closed"] as const;
+export type OrganizationStatus = (typeof organizationStatuses)[number];
+
+export type Organization = {
+  readonly id: OrganizationId;
+  readonly slug: string;
+  readonly name: string;
+  readonly kind: OrganizationKind;
+  readonly parentId: OrganizationId | null;
+  readonly status: OrganizationStatus;
+  /** The sandbox's own time; null for an organization that lives in real time. */
+  readonly testClockAt: Instant | null;
+  readonly createdAt: Instant;
+};
+
+/** Partners may have partners below them, but not without end: provider → partner → partner → customer and one to spare. */
+export const organizationDepthMax = 5;
+
+export type ParentRefusal = "parent_is_self" | "parent_makes_circle" | "parent_too_deep" | "parent_unfit";
+
+/**
+ * Whether an organization may stand below a parent. `lineage` is the parent, its parent, and so on up; `heightBelow` how
+ * many levels already hang below the organization itself.
+ */
+export function mayStandBelow(
+  child: { readonly id: string; readonly kind: OrganizationKind },
+  lineage: readonly { readonly id: string; readonly kind: OrganizationKind }[],
+  heightBelow = 0,
+): ParentRefusal | undefined {
+  const parent = lineage[0];
+  if (!parent) return child.kind === "partner_customer" ? "parent_unfit" : undefined;
+  if (parent.id === child.id) return "parent_is_self";
+  if (lineage.some((ancestor) => ancestor.id === child.id)) return "parent_makes_circle";
+  if (parent.kind !== "partner" || child.kind === "direct") return "parent_unfit";
+  if (lineage.length + 1 + heightBelow > organizationDepthMax) return "parent_too_deep";
+  return undefined;
+}

@@ -1,0 +1,80 @@
+import { sql } from "kysely";
+import type {
+  Organization,
+  OrganizationKind,
+  OrganizationStatus,
+} from "../domain/accounts/index.ts";
+import { isId, type OrganizationId } from "../kit/ids.ts";
+import type { Instant } from "../kit/time.ts";
+import { readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
+import type { Db } from "./connect.ts";
+
+/** An organization and everybody above it, itself first: what visibility is decided by. */
+export type Placed = { readonly organization: Organization; readonly lineage: readonly Organization[] };
+
+/** Find by id or slug, together with its ancestors, in one query. */
+export async function findOrganization(db: Db, reference: string): Promise<Placed | undefined> {
+  const column = isId("organization", reference) ? sql`org_id` : sql`slug`;
+  const { rows } = await sql<Row>`
+    with recursive up as (
+      select o.*, 0 as distance from organization o where ${column} = ${reference}
+      union all
+      select p.*, up.distance + 1 from organization p join up on p.org_id = up.parent_org_id where up.distance < 20
+    )
+    select * from up order by distance`.execute(db);
+  const lineage = rows.map(organizationOf);
+  const organization = lineage[0];
+  return organization && { organization, lineage };
+}
+
+export async function insertOrganization(db: Db, organization: Organization): Promise<void> {
+  await db
+    .insertInto("organization")
+    .values({
+      org_id: organization.id,
+      slug: organization.slug,
+      name: organization.name,
+      kind: organization.kind,
+      parent_org_id: organization.parentId,
+      status: organization.status,
+      test_clock_at:
+        organization.testClockAt === null ? null : writeInstant(organization.testClockAt),
+      created_at: writeInstant(organization.createdAt),
+    })
+    .execute();
+}
+
+type Row = {
+  org_id: string;
+  slug: string;
+  name: string;
+  kind: string;
+  parent_org_id: string | null;
+  status: string;
+  test_clock_at: string | null;
+  created_at: string;
+};
+
+function organizationOf(row: Row): Organization {
+  return {
+    id: row.org_id as OrganizationId,
+    slug: row.slug,
+    name: row.name,
+    kind: row.kind as OrganizationKind,
+    parentId: row.parent_org_id as OrganizationId | null,
+    status: row.status as OrganizationStatus,
+    testClockAt: readInstantOrNull(row.test_clock_at),
+    createdAt: readInstant(row.created_at),
+  };
+}
+
+/** Move a sandbox's clock, forward only; false when it stands at or past that moment. */
+export async function saveTestClock(db: Db, id: OrganizationId, to: Instant): Promise<boolean> {
+  const moved = await db
+    .updateTable("organization")
+    .set({ test_clock_at: writeInstant(to) })
+    .where("org_id", "=", id)
+    .where("test_clock_at", "<=", writeInstant(to))
+    .executeTakeFirst();
+  return moved.numUpdatedRows === 1n;
+}
