@@ -10,4 +10,6 @@ export type Env = {
   readonly now: () => Instant;
   readonly id: MakeId;
   readonly random: Random;
+  /** The secret under which API keys are hashed; 32 bytes or more, the same for all processes of an installation. */
+  readonly pepper: Uint8Array;
 };

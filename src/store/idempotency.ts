@@ -113,6 +113,8 @@ export async function releaseKey(db: Db, request: KeyedRequest): Promise<void> {
 /** Forget answers older than the promise to keep them. Returns how many. */
 export async function forgetAnswers(db: Db, before: Instant): Promise<number> {
   const { numAffectedRows } = await sql`
-    delete from idempotency_key where claimed_at < ${writeInstant(before)}::timestamptz`.execute(db);
+    delete from idempotency_key where claimed_at < ${writeInstant(before)}::timestamptz`.execute(
+    db,
+  );
   return Number(numAffectedRows ?? 0n);
 }

@@ -10,7 +10,10 @@ import { readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
 import type { Db } from "./connect.ts";
 
 /** An organization and everybody above it, itself first: what visibility is decided by. */
-export type Placed = { readonly organization: Organization; readonly lineage: readonly Organization[] };
+export type Placed = {
+  readonly organization: Organization;
+  readonly lineage: readonly Organization[];
+};
 
 /** Find by id or slug, together with its ancestors, in one query. */
 export async function findOrganization(db: Db, reference: string): Promise<Placed | undefined> {

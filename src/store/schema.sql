@@ -48,20 +48,49 @@ CREATE UNIQUE INDEX account_grant_once_per_purchase ON public.account_grant USIN
 CREATE INDEX account_grant_to_expire ON public.account_grant USING btree (expires_at) WHERE has_units;
 
 create table api_key (
-  key_id      text not null,
-  org_id      text,
-  project_id  text,
-  name        text not null,
-  secret_hmac bytea not null,
-  last4       text not null,
-  permissions text[] not null,
-  expires_at  timestamp with time zone,
-  revoked_at  timestamp with time zone,
-  created_by  text not null,
-  created_at  timestamp with time zone not null,
+  key_id       text not null,
+  org_id       text,
+  project_id   text,
+  name         text not null,
+  secret_hmac  bytea not null,
+  last4        text not null,
+  roles        text[] not null default '{}'::text[],
+  permissions  text[] not null default '{}'::text[],
+  expires_at   timestamp with time zone,
+  revoked_at   timestamp with time zone,
+  last_used_at timestamp with time zone,
+  created_by   text not null,
+  created_at   timestamp with time zone not null,
   constraint api_key_pkey PRIMARY KEY (key_id),
   constraint api_key_secret_once UNIQUE (secret_hmac),
   constraint api_key_org_id_fkey FOREIGN KEY (org_id) REFERENCES organization(org_id)
+);
+
+create table audit_entry (
+  org_id      text not null,
+  seq         bigint not null,
+  entry_id    text not null,
+  at          timestamp with time zone not null,
+  actor_kind  text not null,
+  actor_id    text not null,
+  actor_name  text not null,
+  action      text not null,
+  target_kind text not null,
+  target_id   text not null,
+  before      json,
+  after       json,
+  reason      text,
+  request_id  text,
+  chain       bytea not null,
+  constraint audit_entry_pkey PRIMARY KEY (org_id, seq)
+);
+CREATE INDEX audit_entry_by_target ON public.audit_entry USING btree (org_id, target_kind, target_id, seq);
+
+create table audit_head (
+  org_id text not null,
+  seq    bigint not null default 0,
+  chain  bytea not null,
+  constraint audit_head_pkey PRIMARY KEY (org_id)
 );
 
 create table billing_account (
@@ -137,11 +166,14 @@ create table idempotency_key (
   scope        text not null,
   key          text not null,
   request_hash bytea not null,
+  claim        text not null,
+  claimed_at   timestamp with time zone not null,
   status       smallint,
+  headers      text,
   response     text,
-  created_at   timestamp with time zone not null,
   constraint idempotency_key_pkey PRIMARY KEY (scope, key)
 );
+CREATE INDEX idempotency_key_by_age ON public.idempotency_key USING btree (claimed_at);
 
 create table invoice (
   org_id           text not null,

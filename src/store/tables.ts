@@ -37,11 +37,37 @@ export type ApiKeyTable = {
   name: string;
   secret_hmac: Buffer;
   last4: string;
-  permissions: string[];
+  roles: Generated<string[]>;
+  permissions: Generated<string[]>;
   expires_at: string | null;
   revoked_at: string | null;
+  last_used_at: string | null;
   created_by: string;
   created_at: string;
+};
+
+export type AuditEntryTable = {
+  org_id: string;
+  seq: bigint;
+  entry_id: string;
+  at: string;
+  actor_kind: string;
+  actor_id: string;
+  actor_name: string;
+  action: string;
+  target_kind: string;
+  target_id: string;
+  before: unknown | null;
+  after: unknown | null;
+  reason: string | null;
+  request_id: string | null;
+  chain: Buffer;
+};
+
+export type AuditHeadTable = {
+  org_id: string;
+  seq: Generated<bigint>;
+  chain: Buffer;
 };
 
 export type BillingAccountTable = {
@@ -97,9 +123,11 @@ export type IdempotencyKeyTable = {
   scope: string;
   key: string;
   request_hash: Buffer;
+  claim: string;
+  claimed_at: string;
   status: number | null;
+  headers: string | null;
   response: string | null;
-  created_at: string;
 };
 
 export type InvoiceTable = {
@@ -266,6 +294,8 @@ export type UsageRollupTable = {
 export type Tables = {
   account_grant: AccountGrantTable;
   api_key: ApiKeyTable;
+  audit_entry: AuditEntryTable;
+  audit_head: AuditHeadTable;
   billing_account: BillingAccountTable;
   binding: BindingTable;
   catalog_version: CatalogVersionTable;

@@ -73,6 +73,7 @@ export async function testEnv(options: { at?: string; seed?: number } = {}): Pro
     now: () => clock.now(),
     id: idMaker(clock, random),
     random,
+    pepper: Buffer.alloc(32, 7),
     clock,
     at: (text) => clock.set(instant(text)),
     url: database.url,

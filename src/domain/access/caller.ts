@@ -70,7 +70,7 @@ export function mayCreateKey(caller: Caller, asked: KeyRequest): KeyVerdict {
     if (!Object.hasOwn(permissions, name)) return { kind: "unknown", name };
     if (!mayHold(asked, name as Permission)) return { kind: "unfit", name };
   }
-  const missing = [...effectivePermissions(asked, asked.roles, asked.permissions)].filter(
+  const missing: string[] = [...effectivePermissions(asked, asked.roles, asked.permissions)].filter(
     (permission) => !caller.permissions.has(permission),
   );
   if (breadth[scopeKind(caller)] < breadth[kind]) missing.push(`scope:${kind}`);

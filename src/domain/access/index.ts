@@ -9,6 +9,12 @@ export {
   type Scope,
   scopeKind,
 } from "./caller.ts";
-export { type Holder, isPermission, type Permission, permissionNames, permissions } from "./permissions.ts";
+export {
+  type Holder,
+  isPermission,
+  type Permission,
+  permissionNames,
+  permissions,
+} from "./permissions.ts";
 export { type Audience, isRole, type RoleName, roleNames, roles } from "./roles.ts";
 export { isSecret, secretFrom, secretPrefix } from "./secret.ts";

@@ -40,7 +40,14 @@ export const roles = {
   catalog_admin: {
     audience: "provider",
     says: "Prepares products and prices; somebody else approves",
-    permissions: ["catalog.read", "catalog.write", "rating.estimate", "usage.read", "organizations.read", "accounts.read"],
+    permissions: [
+      "catalog.read",
+      "catalog.write",
+      "rating.estimate",
+      "usage.read",
+      "organizations.read",
+      "accounts.read",
+    ],
   },
   customer_admin: {
     audience: "organization",

@@ -21,7 +21,11 @@ export type Organization = {
 /** Partners may have partners below them, but not without end: provider → partner → partner → customer and one to spare. */
 export const organizationDepthMax = 5;
 
-export type ParentRefusal = "parent_is_self" | "parent_makes_circle" | "parent_too_deep" | "parent_unfit";
+export type ParentRefusal =
+  | "parent_is_self"
+  | "parent_makes_circle"
+  | "parent_too_deep"
+  | "parent_unfit";
 
 /**
  * Whether an organization may stand below a parent. `lineage` is the parent, its parent, and so on up; `heightBelow` how

@@ -3,7 +3,11 @@ import { sha256 } from "../../kit/hash.ts";
 import { formatInstant, type Instant } from "../../kit/time.ts";
 
 /** Who did it: a key, or the system itself (a job, a migration, the command line). */
-export type Actor = { readonly kind: "api_key" | "system"; readonly id: string; readonly name: string };
+export type Actor = {
+  readonly kind: "api_key" | "system";
+  readonly id: string;
+  readonly name: string;
+};
 
 /** Who, on which request, and why: handed to every flow that changes something. */
 export type Author = {
@@ -70,7 +74,8 @@ export function chainVerifier(): {
   let seq = 0;
   return {
     feed(entry) {
-      if (entry.seq !== seq + 1) return { kind: "broken", atSeq: seq + 1, because: "entry_missing" };
+      if (entry.seq !== seq + 1)
+        return { kind: "broken", atSeq: seq + 1, because: "entry_missing" };
       const { chain, ...rest } = entry;
       if (!linkOf(previous, rest).equals(chain))
         return { kind: "broken", atSeq: entry.seq, because: "entry_changed" };
