@@ -61,7 +61,6 @@ export const isReply = (value: unknown): value is Reply =>
   typeof value === "object" && value !== null && replies.has(value);
 
 type AnyObject = z.ZodObject;
-// biome-ignore lint: the empty shape
 type Nothing = z.ZodObject<Record<never, never>>;
 
 /**

@@ -5,7 +5,6 @@ import type { Organization } from "../domain/accounts/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import type { Env } from "../flows/env.ts";
 import { assert } from "../kit/assert.ts";
-import type { Id } from "../kit/ids.ts";
 import type { StoredAnswer } from "../store/idempotency.ts";
 import { type Gate, openGate } from "./auth.ts";
 import { readBody } from "./body.ts";
