@@ -1,0 +1,193 @@
+import { type Decimal, decimalOf, isZero, subtract, sumOf } from "../../kit/decimal.ts";
+import { formatInstant, intersect, type Instant, type Period } from "../../kit/time.ts";
+import type { Price } from "../catalog/index.ts";
+import type {
+  ChargeFacts,
+  Coverage,
+  FixedCharge,
+  Measured,
+  Offer,
+  PriceVersion,
+  UsageType,
+} from "./facts.ts";
+import { countOf, isAdditive, quantityOf } from "./measure.ts";
+
+/** One rated piece: `unitAmount × quantity = amount`, exactly. The price and the slice of time it holds for stand beside it. */
+export type Segment = {
+  readonly quantity: Decimal;
+  readonly unitAmount: Decimal;
+  readonly amount: Decimal;
+  readonly because: string;
+  readonly priceId: string | null;
+  readonly slice: Period;
+};
+
+/** What a price is asked to rate: a quantity, and what some models need beside it. */
+export type RatedUsage = {
+  readonly quantity: Decimal;
+  readonly eventCount: Decimal;
+  readonly byDimensions: readonly { readonly dimensions: string; readonly quantity: Decimal }[];
+};
+
+export type RatedSegment = Pick<Segment, "quantity" | "unitAmount" | "amount" | "because">;
+
+/**
+ * How a price turns usage into segments. An argument, because there are two: the one that invoices and the independent one
+ * that checks it.
+ */
+export type Rate = (price: Price, usage: RatedUsage) => readonly RatedSegment[];
+
+/**
+ * What an account owes for one cause. The cause names subscription or SKU, and the period: two charges with the same cause
+ * are the same debt, whatever document they stand on.
+ */
+export type Charge = {
+  readonly cause: string;
+  readonly usageType: UsageType;
+  readonly skuCode: string;
+  readonly description: string;
+  readonly meterKey: string | null;
+  readonly unit: string;
+  readonly period: Period;
+  readonly quantity: Decimal;
+  readonly unrounded: Decimal;
+  readonly segments: readonly Segment[];
+  readonly measured: readonly Measured[];
+};
+
+export const usageCause = (skuCode: string, period: Period): string =>
+  `usage:${skuCode}:${formatInstant(period.startsAt)}`;
+
+/** The period for which a price version holds, within another one. */
+type PricedSlice = { readonly version: PriceVersion; readonly slice: Period };
+
+/** Everything the account should be charged for the period: what has its own price, and what was used. */
+export function expectedCharges(facts: ChargeFacts, rate: Rate): Charge[] {
+  const usage = facts.offers.flatMap((offer) => usageCharge(facts, offer, rate) ?? []);
+  return [...facts.fixed.map(fixedCharge), ...usage];
+}
+
+/** The moments within a period at which some price changes: where usage must be cut so that each part has one price. */
+export function priceCuts(offers: readonly Offer[], period: Period): Instant[] {
+  const cuts = new Set<Instant>();
+  for (const offer of offers) {
+    if (!isAdditive(offer.meter)) continue;
+    for (const { effectiveFrom } of offer.versions)
+      if (effectiveFrom > period.startsAt && effectiveFrom < period.endsAt) cuts.add(effectiveFrom);
+  }
+  return [...cuts].toSorted((a, b) => a - b);
+}
+
+function usageCharge(facts: ChargeFacts, offer: Offer, rate: Rate): Charge | undefined {
+  const { period } = facts;
+  const measured = facts.measured.filter((part) => part.meterKey === offer.meter.key);
+  if (measured.length === 0) return undefined;
+  const covered = facts.covered.filter((part) => part.skuCode === offer.skuCode);
+
+  const segments = pricedSlices(offer, period).flatMap(({ version, slice }) => {
+    const parts = measured.filter((part) => overlaps(part.slice, slice));
+    const usage = uncovered(offer, parts, covered, slice);
+    return isZero(usage.quantity) && parts.length === 0
+      ? []
+      : rate(version.price, usage).map(
+          (segment): Segment => ({ ...segment, priceId: version.priceId, slice }),
+        );
+  });
+  return {
+    cause: usageCause(offer.skuCode, period),
+    usageType: covered.length > 0 ? "overage" : "usage",
+    skuCode: offer.skuCode,
+    description: offer.skuName,
+    meterKey: offer.meter.key,
+    unit: offer.meter.unit,
+    period,
+    quantity: subtract(quantityOf(offer.meter, measured), sumOf(covered.map((c) => c.quantity))),
+    unrounded: sumOf(segments.map((segment) => segment.amount)),
+    segments,
+    measured,
+  };
+}
+
+/** Additive usage is priced when it happened; the rest once, at the price in force when the period ends. */
+function pricedSlices(offer: Offer, period: Period): PricedSlice[] {
+  const holding = offer.versions.flatMap((version, i): PricedSlice[] => {
+    const next = offer.versions[i + 1]?.effectiveFrom ?? period.endsAt;
+    const slice = intersect(period, {
+      startsAt: version.effectiveFrom,
+      endsAt: Math.max(next, version.effectiveFrom) as Instant,
+    });
+    return slice ? [{ version, slice }] : [];
+  });
+  if (isAdditive(offer.meter)) return holding;
+  const last = holding.at(-1);
+  return last ? [{ version: last.version, slice: period }] : [];
+}
+
+function uncovered(
+  offer: Offer,
+  parts: readonly Measured[],
+  covered: readonly Coverage[],
+  slice: Period,
+): RatedUsage {
+  const drawn = covered.filter((part) => overlaps(part.slice, slice));
+  const groups = new Map<string, Measured[]>();
+  for (const part of parts)
+    groups.set(part.dimensions, [...(groups.get(part.dimensions) ?? []), part]);
+  return {
+    quantity: subtract(quantityOf(offer.meter, parts), sumOf(drawn.map((part) => part.quantity))),
+    eventCount: decimalOf(countOf(parts)),
+    byDimensions: [...groups]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([dimensions, same]) => ({ dimensions, quantity: quantityOf(offer.meter, same) })),
+  };
+}
+
+function fixedCharge(fixed: FixedCharge): Charge {
+  const { quantity, unitAmount, amount, because, period } = fixed;
+  return {
+    cause: fixed.cause,
+    usageType: fixed.usageType,
+    skuCode: fixed.skuCode,
+    description: fixed.description,
+    meterKey: null,
+    unit: fixed.unit,
+    period,
+    quantity,
+    unrounded: amount,
+    segments: [{ quantity, unitAmount, amount, because, priceId: null, slice: period }],
+    measured: [],
+  };
+}
+
+/** Why an account's charges cannot be right as the facts stand: each names what contradicts what. */
+export function contradictions(facts: ChargeFacts): string[] {
+  const found: string[] = [];
+  const skuOfMeter = new Map<string, string>();
+  for (const offer of facts.offers) {
+    const other = skuOfMeter.get(offer.meter.key);
+    if (other !== undefined)
+      found.push(
+        `meter ${offer.meter.key} is priced by ${other} and by ${offer.skuCode}: its usage would be billed twice`,
+      );
+    skuOfMeter.set(offer.meter.key, offer.skuCode);
+
+    const measured = facts.measured.filter((part) => part.meterKey === offer.meter.key);
+    const first = offer.versions[0];
+    const before = measured.filter(
+      (part) => first === undefined || part.slice.startsAt < first.effectiveFrom,
+    );
+    if (isAdditive(offer.meter) && before.length > 0 && countOf(before) > 0n)
+      found.push(
+        `${offer.skuCode} has usage from ${formatInstant((before[0] as Measured).slice.startsAt)} on, ` +
+          `but no price before ${first ? formatInstant(first.effectiveFrom) : "any moment"}`,
+      );
+    for (const { price, priceId } of offer.versions)
+      if (price.currency !== facts.account.currency)
+        found.push(
+          `price ${priceId} of ${offer.skuCode} is in ${price.currency}, the account in ${facts.account.currency}`,
+        );
+  }
+  return found;
+}
+
+const overlaps = (a: Period, b: Period): boolean => intersect(a, b) !== undefined;

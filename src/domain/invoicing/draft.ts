@@ -1,0 +1,246 @@
+import { formatDecimal } from "../../kit/decimal.ts";
+import { formatMoney, type Money, sumMoney } from "../../kit/money.ts";
+import { formatInstant, type Period } from "../../kit/time.ts";
+import type { Charge } from "./charges.ts";
+import { differences, type Existing, type Line } from "./difference.ts";
+import { periodName } from "./due.ts";
+import type { BindingUsed, InvoicedAccount, Offer, PriceVersion } from "./facts.ts";
+import { pipelineVersion } from "./pipeline.ts";
+
+/** Up to where the account's usage was looked at: every event with a sequence up to this one, and no other. */
+export type Watermark = { readonly seq: bigint };
+
+/** Everything a document follows from. Two drafts from equal facts are equal to the last byte. */
+export type DraftFacts = {
+  readonly account: InvoicedAccount;
+  readonly period: Period;
+  /** What should have been charged: for this period, and for each past one that may have changed. */
+  readonly expected: readonly Charge[];
+  /** What documents have already charged, for the same periods. */
+  readonly existing: readonly Existing[];
+  readonly offers: readonly Offer[];
+  readonly bindings: readonly BindingUsed[];
+  readonly watermark: Watermark;
+};
+
+export type Draft = {
+  readonly account: InvoicedAccount;
+  readonly period: Period;
+  readonly lines: readonly Line[];
+  readonly subtotal: Money;
+  readonly tax: Money;
+  readonly total: Money;
+  readonly watermark: Watermark;
+  readonly content: DraftContent;
+};
+
+/** The document in its outward form: strings only, complete by itself. What is stored, hashed and shown. */
+export type DraftContent = {
+  readonly pipeline_version: number;
+  readonly account: {
+    readonly id: string;
+    readonly slug: string;
+    readonly name: string;
+    readonly legal_entity: string;
+    readonly currency: string;
+    readonly time_zone: string;
+    readonly invoice_day: number;
+    readonly cycle: string;
+    readonly net_days: number;
+  };
+  readonly currency: string;
+  readonly period: ContentPeriod;
+  readonly lines: readonly ContentLine[];
+  readonly subtotal: string;
+  readonly tax: string;
+  readonly total: string;
+  readonly prices: readonly ContentPrice[];
+  readonly meters: readonly unknown[];
+  readonly bindings: readonly { project: string; binding: string; effective_from: string }[];
+  readonly watermark: { readonly seq: string };
+};
+
+export type ContentPeriod = { readonly starts_at: string; readonly ends_at: string };
+
+export type ContentLine = {
+  readonly line_no: number;
+  readonly cause: string;
+  readonly basis: Line["basis"];
+  readonly usage_type: string;
+  readonly sku: string;
+  readonly description: string;
+  readonly meter: string | null;
+  readonly unit: string;
+  readonly period: ContentPeriod;
+  readonly quantity: string;
+  readonly unrounded: string;
+  readonly amount: string;
+  readonly segments: readonly ContentSegment[];
+  readonly measured: readonly ContentMeasured[];
+};
+
+export type ContentSegment = {
+  readonly quantity: string;
+  readonly unit_amount: string;
+  readonly amount: string;
+  readonly price: string | null;
+  readonly period: ContentPeriod;
+  readonly because: string;
+};
+
+export type ContentMeasured = {
+  readonly project: string;
+  readonly dimensions: string;
+  readonly period: ContentPeriod;
+  readonly event_count: string;
+  readonly total: string;
+};
+
+export type ContentPrice = {
+  readonly id: string;
+  readonly version: number;
+  readonly book: string;
+  readonly sku: string;
+  readonly effective_from: string;
+  readonly definition: unknown;
+};
+
+/** Turn facts into a document: the differences as lines, their sum, and everything needed to check it in ten years. */
+export function draft(facts: DraftFacts): Draft {
+  const { account, period, watermark } = facts;
+  const lines = differences(facts.expected, facts.existing, account.currency)
+    .map((line) => named(line, facts))
+    .toSorted(byPeriodThenSku(period));
+  const subtotal = sumMoney(
+    account.currency,
+    lines.map((line) => line.amount),
+  );
+  const tax = sumMoney(account.currency, []);
+  const total = sumMoney(account.currency, [subtotal, tax]);
+  return {
+    account,
+    period,
+    lines,
+    subtotal,
+    tax,
+    total,
+    watermark,
+    content: {
+      pipeline_version: pipelineVersion,
+      account: {
+        id: account.accountId,
+        slug: account.slug,
+        name: account.name,
+        legal_entity: account.legalEntity,
+        currency: account.currency,
+        time_zone: account.calendar.timeZone,
+        invoice_day: account.calendar.invoiceDay,
+        cycle: account.calendar.cycle,
+        net_days: account.netDays,
+      },
+      currency: account.currency,
+      period: contentPeriod(period),
+      lines: lines.map(contentLine),
+      subtotal: formatMoney(subtotal),
+      tax: formatMoney(tax),
+      total: formatMoney(total),
+      prices: pricesUsed(lines, facts.offers),
+      meters: metersUsed(lines, facts.offers),
+      bindings: facts.bindings
+        .map((one) => ({
+          project: one.projectId,
+          binding: one.bindingId,
+          effective_from: formatInstant(one.effectiveFrom),
+        }))
+        .toSorted((a, b) =>
+          compareText(a.project + a.effective_from, b.project + b.effective_from),
+        ),
+      watermark: { seq: watermark.seq.toString() },
+    },
+  };
+}
+
+/** Whether there is anything to put on paper. */
+export const isEmpty = (document: Draft): boolean => document.lines.length === 0;
+
+// A line about an earlier period says so, in the words people look for: "usage of 2025-01".
+function named(line: Line, facts: DraftFacts): Line {
+  if (line.period.startsAt >= facts.period.startsAt) return line;
+  const when = periodName(facts.account.calendar, line.period);
+  return { ...line, description: `${line.description}: usage of ${when}` };
+}
+
+const byPeriodThenSku = (current: Period) => (a: Line, b: Line) =>
+  Number(a.period.startsAt < current.startsAt) - Number(b.period.startsAt < current.startsAt) ||
+  a.period.startsAt - b.period.startsAt ||
+  compareText(a.cause, b.cause);
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+function contentLine(line: Line, index: number): ContentLine {
+  return {
+    line_no: index + 1,
+    cause: line.cause,
+    basis: line.basis,
+    usage_type: line.usageType,
+    sku: line.skuCode,
+    description: line.description,
+    meter: line.meterKey,
+    unit: line.unit,
+    period: contentPeriod(line.period),
+    quantity: formatDecimal(line.quantity),
+    unrounded: formatDecimal(line.unrounded),
+    amount: formatMoney(line.amount),
+    segments: line.segments.map((segment) => ({
+      quantity: formatDecimal(segment.quantity),
+      unit_amount: formatDecimal(segment.unitAmount),
+      amount: formatDecimal(segment.amount),
+      price: segment.priceId,
+      period: contentPeriod(segment.slice),
+      because: segment.because,
+    })),
+    measured: line.measured
+      .map((part) => ({
+        project: part.projectId,
+        dimensions: part.dimensions,
+        period: contentPeriod(part.slice),
+        event_count: part.eventCount.toString(),
+        total: formatDecimal(part.total),
+      }))
+      .toSorted((a, b) => compareText(measuredKey(a), measuredKey(b))),
+  };
+}
+
+const measuredKey = (part: ContentMeasured): string =>
+  `${part.period.starts_at}|${part.project}|${part.dimensions}`;
+
+export const contentPeriod = (span: Period): ContentPeriod => ({
+  starts_at: formatInstant(span.startsAt),
+  ends_at: formatInstant(span.endsAt),
+});
+
+function pricesUsed(lines: readonly Line[], offers: readonly Offer[]): ContentPrice[] {
+  const used = new Set(lines.flatMap((line) => line.segments.map((segment) => segment.priceId)));
+  return offers
+    .flatMap((offer) => offer.versions)
+    .filter((version) => used.has(version.priceId))
+    .map(contentPrice)
+    .toSorted((a, b) => compareText(a.id, b.id));
+}
+
+export const contentPrice = (version: PriceVersion): ContentPrice => ({
+  id: version.priceId,
+  version: version.version,
+  book: version.book,
+  sku: version.skuCode,
+  effective_from: formatInstant(version.effectiveFrom),
+  definition: version.definition,
+});
+
+function metersUsed(lines: readonly Line[], offers: readonly Offer[]): unknown[] {
+  const used = new Set(lines.map((line) => line.meterKey));
+  return offers
+    .filter((offer) => used.has(offer.meter.key))
+    .toSorted((a, b) => compareText(a.meter.key, b.meter.key))
+    .map((offer) => offer.meterDefinition);
+}

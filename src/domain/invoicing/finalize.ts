@@ -1,0 +1,84 @@
+import { canonicalJson } from "../../kit/canonical-json.ts";
+import { sha256 } from "../../kit/hash.ts";
+import {
+  addDays,
+  type Day,
+  dayAt,
+  hour,
+  type Instant,
+  type Period,
+  shift,
+} from "../../kit/time.ts";
+import type { Draft, DraftContent } from "./draft.ts";
+import type { InvoicedAccount } from "./facts.ts";
+import { type DocumentKind, documentNumber, type Series } from "./number.ts";
+
+/** Where a period stands: usage still comes in; it is over but late events may still change the draft; it may be issued. */
+export type Stage = "upcoming" | "draft" | "due";
+
+export function stageOf(account: InvoicedAccount, period: Period, now: Instant): Stage {
+  if (now < period.endsAt) return "upcoming";
+  return now < finalizesAt(account, period) ? "draft" : "due";
+}
+
+/** When late events stop changing the period's draft. */
+export const finalizesAt = (account: InvoicedAccount, period: Period): Instant =>
+  shift(period.endsAt, account.finalizationHours * hour);
+
+/** The document as it was issued: the draft, and what made it final. Its hash proves that it never changed. */
+export type IssuedContent = DraftContent & {
+  readonly id: string;
+  readonly kind: DocumentKind;
+  readonly number: string;
+  readonly issued_on: Day;
+  readonly due_on: Day;
+  /** On a credit or debit note: the document it corrects and why. */
+  readonly corrects?: { readonly id: string; readonly number: string } | undefined;
+  readonly reason?: string | undefined;
+};
+
+export type Issued = {
+  readonly invoiceId: string;
+  readonly kind: DocumentKind;
+  readonly series: Series;
+  readonly number: string;
+  readonly issuedAt: Instant;
+  readonly dueOn: Day;
+  readonly draft: Draft;
+  readonly content: IssuedContent;
+  readonly contentHash: Buffer;
+};
+
+/** Make a draft final under a number. */
+export function finalize(
+  draft: Draft,
+  as: { invoiceId: string; kind: DocumentKind; series: Series; n: bigint },
+  now: Instant,
+  note: Pick<IssuedContent, "corrects" | "reason"> = {},
+): Issued {
+  const issuedOn = dayAt(now, draft.account.calendar.timeZone);
+  const dueOn = addDays(issuedOn, draft.account.netDays);
+  const content: IssuedContent = {
+    ...draft.content,
+    ...note,
+    id: as.invoiceId,
+    kind: as.kind,
+    number: documentNumber(as.series, as.n),
+    issued_on: issuedOn,
+    due_on: dueOn,
+  };
+  return {
+    invoiceId: as.invoiceId,
+    kind: as.kind,
+    series: as.series,
+    number: content.number,
+    issuedAt: now,
+    dueOn,
+    draft,
+    content,
+    contentHash: contentHash(content),
+  };
+}
+
+/** SHA-256 of the document's canonical JSON. */
+export const contentHash = (content: unknown): Buffer => sha256(canonicalJson(content));

@@ -1,0 +1,49 @@
+export {
+  type Charge,
+  contradictions,
+  expectedCharges,
+  priceCuts,
+  type Rate,
+  type RatedSegment,
+  type RatedUsage,
+  type Segment,
+  usageCause,
+} from "./charges.ts";
+export { differences, type Existing, type Line, netSegments } from "./difference.ts";
+export {
+  type ContentLine,
+  type ContentMeasured,
+  type ContentPeriod,
+  type ContentPrice,
+  type ContentSegment,
+  contentPeriod,
+  type Draft,
+  type DraftContent,
+  type DraftFacts,
+  draft,
+  isEmpty,
+  type Watermark,
+} from "./draft.ts";
+export {
+  type BillingCalendar,
+  type Cycle,
+  cycles,
+  periodAt,
+  periodBefore,
+  periodName,
+  periodsTouching,
+} from "./due.ts";
+export * from "./facts.ts";
+export {
+  contentHash,
+  finalize,
+  finalizesAt,
+  type Issued,
+  type IssuedContent,
+  type Stage,
+  stageOf,
+} from "./finalize.ts";
+export { isAdditive, quantityOf } from "./measure.ts";
+export { type DocumentKind, documentNumber, type Series, seriesFor } from "./number.ts";
+export { bookChain, mergeVersions } from "./offers.ts";
+export { pipeline, pipelineVersion } from "./pipeline.ts";
