@@ -94,25 +94,31 @@ create table audit_head (
 );
 
 create table billing_account (
-  org_id            text not null,
-  account_id        text not null,
-  slug              text not null,
-  name              text not null,
-  currency          text not null,
-  time_zone         text not null default 'UTC'::text,
-  price_book        text,
-  invoice_day       smallint not null default 1,
-  cycle             text not null default 'month'::text,
-  net_days          smallint not null default 30,
-  status            text not null default 'ready'::text,
-  parent_account_id text,
-  created_at        timestamp with time zone not null,
+  org_id             text not null,
+  account_id         text not null,
+  slug               text not null,
+  name               text not null,
+  currency           text not null,
+  time_zone          text not null default 'UTC'::text,
+  price_book         text,
+  invoice_day        smallint not null default 1,
+  cycle              text not null default 'month'::text,
+  net_days           smallint not null default 30,
+  status             text not null default 'ready'::text,
+  parent_account_id  text,
+  created_at         timestamp with time zone not null,
+  legal_entity       text not null default 'main'::text,
+  finalization_hours smallint not null default 72,
+  late_usage         text not null default 'next_invoice'::text,
+  zero_invoices      boolean not null default false,
   constraint billing_account_pkey PRIMARY KEY (org_id, account_id),
   constraint billing_account_slug_once_per_organization UNIQUE (org_id, slug),
   constraint billing_account_org_id_fkey FOREIGN KEY (org_id) REFERENCES organization(org_id),
   constraint billing_account_org_id_parent_account_id_fkey FOREIGN KEY (org_id, parent_account_id) REFERENCES billing_account(org_id, account_id),
   constraint billing_account_cycle_check CHECK (cycle = ANY (ARRAY['month'::text, 'quarter'::text, 'year'::text])),
+  constraint billing_account_finalization_hours_check CHECK (finalization_hours >= 0 AND finalization_hours <= 2160),
   constraint billing_account_invoice_day_check CHECK (invoice_day >= 1 AND invoice_day <= 28),
+  constraint billing_account_late_usage_check CHECK (late_usage = ANY (ARRAY['next_invoice'::text, 'own_document'::text, 'hold'::text])),
   constraint billing_account_net_days_check CHECK (net_days >= 0 AND net_days <= 90),
   constraint billing_account_status_check CHECK (status = ANY (ARRAY['provisioning'::text, 'ready'::text, 'suspended'::text, 'archived'::text]))
 );
@@ -196,11 +202,19 @@ create table invoice (
   content_hash     bytea,
   created_at       timestamp with time zone not null,
   issued_at        timestamp with time zone,
+  corrects_id      text,
+  reason_code      text,
+  reason           text not null default ''::text,
+  created_by       text not null default ''::text,
+  sequence         bigint,
   constraint invoice_pkey PRIMARY KEY (org_id, invoice_id),
   constraint invoice_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id),
   constraint invoice_kind_check CHECK (kind = ANY (ARRAY['invoice'::text, 'credit_note'::text, 'debit_note'::text])),
   constraint invoice_status_check CHECK (status = ANY (ARRAY['draft'::text, 'issued'::text, 'paid'::text, 'past_due'::text, 'uncollectible'::text, 'void'::text]))
 );
+CREATE INDEX invoice_by_account ON public.invoice USING btree (org_id, account_id, period_starts_at);
+CREATE INDEX invoice_corrections ON public.invoice USING btree (org_id, corrects_id) WHERE (corrects_id IS NOT NULL);
+CREATE UNIQUE INDEX invoice_number_once_per_legal_entity ON public.invoice USING btree (org_id, legal_entity, number);
 CREATE UNIQUE INDEX invoice_once_per_account_and_period ON public.invoice USING btree (org_id, account_id, period_starts_at) WHERE ((kind = 'invoice'::text) AND (status <> 'void'::text));
 
 create table invoice_line (
@@ -215,8 +229,10 @@ create table invoice_line (
   starts_at    timestamp with time zone not null,
   ends_at      timestamp with time zone not null,
   detail       jsonb not null,
+  basis        text not null default 'charge'::text,
   constraint invoice_line_pkey PRIMARY KEY (org_id, invoice_id, line_no),
-  constraint invoice_line_org_id_invoice_id_fkey FOREIGN KEY (org_id, invoice_id) REFERENCES invoice(org_id, invoice_id)
+  constraint invoice_line_org_id_invoice_id_fkey FOREIGN KEY (org_id, invoice_id) REFERENCES invoice(org_id, invoice_id),
+  constraint invoice_line_basis_check CHECK (basis = ANY (ARRAY['charge'::text, 'restatement'::text, 'concession'::text]))
 );
 
 create table invoice_series (

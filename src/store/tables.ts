@@ -84,6 +84,10 @@ export type BillingAccountTable = {
   status: Generated<"provisioning" | "ready" | "suspended" | "archived">;
   parent_account_id: string | null;
   created_at: string;
+  legal_entity: Generated<string>;
+  finalization_hours: Generated<number>;
+  late_usage: Generated<"next_invoice" | "own_document" | "hold">;
+  zero_invoices: Generated<boolean>;
 };
 
 export type BindingTable = {
@@ -151,6 +155,11 @@ export type InvoiceTable = {
   content_hash: Buffer | null;
   created_at: string;
   issued_at: string | null;
+  corrects_id: string | null;
+  reason_code: string | null;
+  reason: Generated<string>;
+  created_by: Generated<string>;
+  sequence: bigint | null;
 };
 
 export type InvoiceLineTable = {
@@ -165,6 +174,7 @@ export type InvoiceLineTable = {
   starts_at: string;
   ends_at: string;
   detail: unknown;
+  basis: Generated<"charge" | "restatement" | "concession">;
 };
 
 export type InvoiceSeriesTable = {

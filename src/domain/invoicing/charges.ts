@@ -1,6 +1,5 @@
-import { type Decimal, decimalOf, isZero, subtract, sumOf } from "../../kit/decimal.ts";
+import { type Decimal, subtract, sumOf } from "../../kit/decimal.ts";
 import { formatInstant, intersect, type Instant, type Period } from "../../kit/time.ts";
-import type { Price } from "../catalog/index.ts";
 import type {
   ChargeFacts,
   Coverage,
@@ -18,24 +17,26 @@ export type Segment = {
   readonly unitAmount: Decimal;
   readonly amount: Decimal;
   readonly because: string;
+  /** The dimension values that were priced, canonical JSON; "{}" when the price does not look at them. */
+  readonly dimensions: string;
   readonly priceId: string | null;
   readonly slice: Period;
 };
 
-/** What a price is asked to rate: a quantity, and what some models need beside it. */
-export type RatedUsage = {
+/** Usage of one slice of the period, and the price that holds for it. */
+export type PricedUsage = {
+  readonly version: PriceVersion;
+  readonly slice: Period;
   readonly quantity: Decimal;
-  readonly eventCount: Decimal;
+  readonly eventCount: bigint;
   readonly byDimensions: readonly { readonly dimensions: string; readonly quantity: Decimal }[];
 };
 
-export type RatedSegment = Pick<Segment, "quantity" | "unitAmount" | "amount" | "because">;
-
 /**
- * How a price turns usage into segments. An argument, because there are two: the one that invoices and the independent one
- * that checks it.
+ * How the slices of a period, oldest first, become segments. An argument, because there are two: the one that invoices and
+ * the independent one that checks it.
  */
-export type Rate = (price: Price, usage: RatedUsage) => readonly RatedSegment[];
+export type Rate = (slices: readonly PricedUsage[]) => readonly Segment[];
 
 /**
  * What an account owes for one cause. The cause names subscription or SKU, and the period: two charges with the same cause
@@ -84,15 +85,17 @@ function usageCharge(facts: ChargeFacts, offer: Offer, rate: Rate): Charge | und
   if (measured.length === 0) return undefined;
   const covered = facts.covered.filter((part) => part.skuCode === offer.skuCode);
 
-  const segments = pricedSlices(offer, period).flatMap(({ version, slice }) => {
-    const parts = measured.filter((part) => overlaps(part.slice, slice));
-    const usage = uncovered(offer, parts, covered, slice);
-    return isZero(usage.quantity) && parts.length === 0
-      ? []
-      : rate(version.price, usage).map(
-          (segment): Segment => ({ ...segment, priceId: version.priceId, slice }),
-        );
-  });
+  const segments = rate(
+    pricedSlices(offer, period).map(({ version, slice }) => ({
+      version,
+      slice,
+      ...uncovered(
+        offer,
+        measured.filter((part) => overlaps(part.slice, slice)),
+        covered.filter((part) => overlaps(part.slice, slice)),
+      ),
+    })),
+  );
   return {
     cause: usageCause(offer.skuCode, period),
     usageType: covered.length > 0 ? "overage" : "usage",
@@ -123,19 +126,13 @@ function pricedSlices(offer: Offer, period: Period): PricedSlice[] {
   return last ? [{ version: last.version, slice: period }] : [];
 }
 
-function uncovered(
-  offer: Offer,
-  parts: readonly Measured[],
-  covered: readonly Coverage[],
-  slice: Period,
-): RatedUsage {
-  const drawn = covered.filter((part) => overlaps(part.slice, slice));
+function uncovered(offer: Offer, parts: readonly Measured[], covered: readonly Coverage[]) {
   const groups = new Map<string, Measured[]>();
   for (const part of parts)
     groups.set(part.dimensions, [...(groups.get(part.dimensions) ?? []), part]);
   return {
-    quantity: subtract(quantityOf(offer.meter, parts), sumOf(drawn.map((part) => part.quantity))),
-    eventCount: decimalOf(countOf(parts)),
+    quantity: subtract(quantityOf(offer.meter, parts), sumOf(covered.map((part) => part.quantity))),
+    eventCount: countOf(parts),
     byDimensions: [...groups]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([dimensions, same]) => ({ dimensions, quantity: quantityOf(offer.meter, same) })),
@@ -154,7 +151,9 @@ function fixedCharge(fixed: FixedCharge): Charge {
     period,
     quantity,
     unrounded: amount,
-    segments: [{ quantity, unitAmount, amount, because, priceId: null, slice: period }],
+    segments: [
+      { quantity, unitAmount, amount, because, dimensions: "{}", priceId: null, slice: period },
+    ],
     measured: [],
   };
 }

@@ -125,4 +125,5 @@ const segmentKey = (segment: Segment): string =>
     segment.priceId ?? "",
     formatInstant(segment.slice.startsAt),
     formatDecimal(segment.unitAmount),
+    segment.dimensions,
   ].join("|");

@@ -83,6 +83,7 @@ export type ContentSegment = {
   readonly quantity: string;
   readonly unit_amount: string;
   readonly amount: string;
+  readonly dimensions: string;
   readonly price: string | null;
   readonly period: ContentPeriod;
   readonly because: string;
@@ -167,7 +168,10 @@ export const isEmpty = (document: Draft): boolean => document.lines.length === 0
 function named(line: Line, facts: DraftFacts): Line {
   if (line.period.startsAt >= facts.period.startsAt) return line;
   const when = periodName(facts.account.calendar, line.period);
-  return { ...line, description: `${line.description}: usage of ${when}` };
+  const label = `: usage of ${when}`;
+  return line.description.endsWith(label)
+    ? line
+    : { ...line, description: `${line.description}${label}` };
 }
 
 const byPeriodThenSku = (current: Period) => (a: Line, b: Line) =>
@@ -195,6 +199,7 @@ function contentLine(line: Line, index: number): ContentLine {
       quantity: formatDecimal(segment.quantity),
       unit_amount: formatDecimal(segment.unitAmount),
       amount: formatDecimal(segment.amount),
+      dimensions: segment.dimensions,
       price: segment.priceId,
       period: contentPeriod(segment.slice),
       because: segment.because,

@@ -3,9 +3,8 @@ export {
   contradictions,
   expectedCharges,
   priceCuts,
+  type PricedUsage,
   type Rate,
-  type RatedSegment,
-  type RatedUsage,
   type Segment,
   usageCause,
 } from "./charges.ts";

@@ -10,8 +10,8 @@ export const isAdditive = (meter: Meter): boolean =>
 export function quantityOf(meter: Meter, parts: readonly Measured[]): Decimal {
   if (parts.length === 0) return zero;
   switch (meter.aggregation) {
+    // A counted event weighs 1, a correction of one −1: the sum, not the number of rows.
     case "count":
-      return decimalOf(countOf(parts));
     case "sum":
     case "unique":
     case "percentile":

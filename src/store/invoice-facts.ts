@@ -1,0 +1,392 @@
+import { sql } from "kysely";
+import type { Meter } from "../domain/catalog/index.ts";
+import type {
+  BindingUsed,
+  Cycle,
+  Existing,
+  InvoicedAccount,
+  LateUsagePolicy,
+  Measured,
+  Segment,
+  UsageType,
+} from "../domain/invoicing/index.ts";
+import { currency } from "../kit/currency.ts";
+import { add, type Decimal, decimal, zero } from "../kit/decimal.ts";
+import { type Instant, instant, type Period } from "../kit/time.ts";
+import { readDecimal, readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
+import type { Db } from "./connect.ts";
+
+/** One account, by its two-part key. */
+export type AccountKey = { readonly orgId: string; readonly accountId: string };
+
+/** The account as invoicing sees it, and the book it buys from (null: the retail book of its currency). */
+export type AccountToInvoice = {
+  readonly account: InvoicedAccount;
+  readonly priceBook: string | null;
+  readonly createdAt: Instant;
+};
+
+type AccountRow = {
+  org_id: string;
+  account_id: string;
+  slug: string;
+  name: string;
+  currency: string;
+  time_zone: string;
+  price_book: string | null;
+  invoice_day: number;
+  cycle: Cycle;
+  net_days: number;
+  legal_entity: string;
+  finalization_hours: number;
+  late_usage: LateUsagePolicy;
+  zero_invoices: boolean;
+  parent_account_id: string | null;
+  created_at: string;
+};
+
+const accountColumns = sql`a.org_id, a.account_id, a.slug, a.name, a.currency, a.time_zone, a.price_book,
+  a.invoice_day, a.cycle, a.net_days, a.legal_entity, a.finalization_hours, a.late_usage, a.zero_invoices,
+  a.parent_account_id, a.created_at`;
+
+/** The accounts with these keys, in the order of organization and account. */
+export async function listAccountsToInvoice(
+  db: Db,
+  keys: readonly AccountKey[],
+): Promise<AccountToInvoice[]> {
+  const { rows } = await sql<AccountRow>`
+    select ${accountColumns} from billing_account a
+    join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[])
+      as k (org_id, account_id) using (org_id, account_id)
+    order by a.org_id, a.account_id`.execute(db);
+  return rows.map(accountOf);
+}
+
+/** An account by id or slug. */
+export async function findAccountToInvoice(
+  db: Db,
+  orgId: string,
+  idOrSlug: string,
+): Promise<AccountToInvoice | undefined> {
+  const { rows } = await sql<AccountRow>`
+    select ${accountColumns} from billing_account a
+    where a.org_id = ${orgId} and (a.account_id = ${idOrSlug} or a.slug = ${idOrSlug})`.execute(db);
+  return rows[0] && accountOf(rows[0]);
+}
+
+/** A page of the keys of all accounts, or of one organization's, for work that goes through everybody. */
+export async function pageAccountKeys(
+  db: Db,
+  page: { orgId?: string | undefined; after?: AccountKey | undefined; limit: number },
+): Promise<AccountKey[]> {
+  const { rows } = await sql<{ org_id: string; account_id: string }>`
+    select org_id, account_id from billing_account
+    where (${page.orgId ?? null}::text is null or org_id = ${page.orgId ?? null})
+      and (${page.after?.orgId ?? null}::text is null
+           or (org_id, account_id) > (${page.after?.orgId ?? null}, ${page.after?.accountId ?? null}))
+    order by org_id, account_id limit ${page.limit}`.execute(db);
+  return rows.map((row) => ({ orgId: row.org_id, accountId: row.account_id }));
+}
+
+const accountOf = (row: AccountRow): AccountToInvoice => ({
+  account: {
+    orgId: row.org_id,
+    accountId: row.account_id,
+    slug: row.slug,
+    name: row.name,
+    currency: currency(row.currency),
+    calendar: { timeZone: row.time_zone, invoiceDay: row.invoice_day, cycle: row.cycle },
+    netDays: row.net_days,
+    legalEntity: row.legal_entity,
+    finalizationHours: row.finalization_hours,
+    lateUsage: row.late_usage,
+    zeroInvoices: row.zero_invoices,
+    parentAccountId: row.parent_account_id,
+  },
+  priceBook: row.price_book,
+  createdAt: readInstant(row.created_at),
+});
+
+/** A span of time in which the usage of one meter of one account is wanted as one number. */
+export type UsageWindow = AccountKey & { readonly meter: Meter; readonly slice: Period };
+
+const quarterHour = 15 * 60 * 1_000_000;
+const onQuarter = (at: Instant): boolean => at % quarterHour === 0;
+
+/** Whether a window can be put together from stored quarters of an hour; the others are read from the events. */
+export const fromRollups = (window: UsageWindow): boolean =>
+  onQuarter(window.slice.startsAt) &&
+  onQuarter(window.slice.endsAt) &&
+  !["unique", "percentile", "weighted_sum"].includes(window.meter.aggregation);
+
+/** The usage of many windows of many accounts in one query, from the rollups. Keyed by `accountKeyText`. */
+export async function loadMeasured(
+  db: Db,
+  windows: readonly UsageWindow[],
+): Promise<Map<string, Measured[]>> {
+  const found = new Map<string, Measured[]>();
+  if (windows.length === 0) return found;
+  const { rows } = await sql<MeasuredRow>`
+    select w.org_id, w.account_id, r.meter_key, w.starts_at, w.ends_at, r.project_id, r.dimensions,
+           sum(r.event_count)::bigint as event_count, sum(r.total) as total,
+           min(r.lowest) as lowest, max(r.highest) as highest,
+           case when w.is_latest then (array_agg(r.latest order by r.latest_at desc nulls last, r.latest_seq desc nulls last))[1] end as latest,
+           max(r.latest_at) as latest_at,
+           case when w.is_latest then (array_agg(r.latest_seq order by r.latest_at desc nulls last, r.latest_seq desc nulls last))[1] end as latest_seq
+    from unnest(
+      ${windows.map((w) => w.orgId)}::text[], ${windows.map((w) => w.accountId)}::text[],
+      ${windows.map((w) => w.meter.key)}::text[],
+      ${windows.map((w) => writeInstant(w.slice.startsAt))}::timestamptz[],
+      ${windows.map((w) => writeInstant(w.slice.endsAt))}::timestamptz[],
+      ${windows.map((w) => w.meter.aggregation === "latest")}::boolean[]
+    ) as w (org_id, account_id, meter_key, starts_at, ends_at, is_latest)
+    join usage_rollup r on r.org_id = w.org_id and r.account_id = w.account_id
+      and r.meter_key = w.meter_key and r.bucket_at >= w.starts_at and r.bucket_at < w.ends_at
+    group by w.org_id, w.account_id, r.meter_key, w.starts_at, w.ends_at, w.is_latest,
+             r.project_id, r.dimensions`.execute(db);
+  for (const row of rows)
+    pushTo(found, accountKeyText(row.org_id, row.account_id), measuredOf(row));
+  return found;
+}
+
+export type MeasuredRow = {
+  org_id: string;
+  account_id: string;
+  meter_key: string;
+  starts_at: string;
+  ends_at: string;
+  project_id: string;
+  dimensions: string;
+  event_count: bigint;
+  total: string;
+  lowest: string | null;
+  highest: string | null;
+  latest: string | null;
+  latest_at: string | null;
+  latest_seq: bigint | null;
+};
+
+export const accountKeyText = (orgId: string, accountId: string): string => `${orgId}/${accountId}`;
+
+// Thousands of rows carry the same few boundaries.
+const readAt = remembered(readInstant);
+
+const measuredOf = (row: MeasuredRow): Measured => ({
+  meterKey: row.meter_key,
+  projectId: row.project_id,
+  dimensions: row.dimensions,
+  slice: { startsAt: readAt(row.starts_at), endsAt: readAt(row.ends_at) },
+  eventCount: row.event_count,
+  total: readDecimal(row.total),
+  lowest: row.lowest === null ? null : readDecimal(row.lowest),
+  highest: row.highest === null ? null : readDecimal(row.highest),
+  latest: row.latest === null ? null : readDecimal(row.latest),
+  latestAt: readInstantOrNull(row.latest_at),
+  latestSeq: row.latest_seq,
+});
+
+/** The last sequence of each account: everything up to it is what this snapshot sees. */
+export async function loadHeads(db: Db, keys: readonly AccountKey[]): Promise<Map<string, bigint>> {
+  const { rows } = await sql<{ org_id: string; account_id: string; last_seq: bigint }>`
+    select h.org_id, h.account_id, h.last_seq from usage_head h
+    join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[])
+      as k (org_id, account_id) using (org_id, account_id)`.execute(db);
+  return new Map(rows.map((row) => [accountKeyText(row.org_id, row.account_id), row.last_seq]));
+}
+
+/** The bindings by which an account paid for projects at some time in a period. */
+export async function loadBindings(
+  db: Db,
+  spans: readonly (AccountKey & { period: Period })[],
+): Promise<Map<string, BindingUsed[]>> {
+  const { rows } = await sql<{
+    org_id: string;
+    account_id: string;
+    binding_id: string;
+    project_id: string;
+    effective_from: string;
+  }>`
+    select b.org_id, b.account_id, b.binding_id, b.project_id, b.effective_from
+    from unnest(${spans.map((s) => s.orgId)}::text[], ${spans.map((s) => s.accountId)}::text[],
+                ${spans.map((s) => writeInstant(s.period.startsAt))}::timestamptz[],
+                ${spans.map((s) => writeInstant(s.period.endsAt))}::timestamptz[])
+      as s (org_id, account_id, starts_at, ends_at)
+    join binding b on b.org_id = s.org_id and b.account_id = s.account_id
+      and b.effective_from < s.ends_at
+    where not exists (
+      select from binding later
+      where later.org_id = b.org_id and later.project_id = b.project_id
+        and later.effective_from > b.effective_from and later.effective_from <= s.starts_at)
+    `.execute(db);
+  const found = new Map<string, BindingUsed[]>();
+  for (const row of rows)
+    pushTo(found, accountKeyText(row.org_id, row.account_id), {
+      bindingId: row.binding_id,
+      projectId: row.project_id,
+      effectiveFrom: readInstant(row.effective_from),
+    });
+  return found;
+}
+
+/** Where an account's documents stand: the highest sequence any of them has looked at. */
+export type Billed = { readonly seq: bigint };
+
+/**
+ * Up to which event each account's issued documents have looked. Absent: nothing was issued yet.
+ */
+export async function loadBilled(
+  db: Db,
+  keys: readonly AccountKey[],
+): Promise<Map<string, Billed>> {
+  const { rows } = await sql<{ org_id: string; account_id: string; seq: bigint }>`
+    select i.org_id, i.account_id, max((i.watermark ->> 'seq')::bigint) as seq
+    from invoice i
+    join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[])
+      as k (org_id, account_id) using (org_id, account_id)
+    where i.status <> 'void' and i.watermark ? 'seq'
+    group by i.org_id, i.account_id`.execute(db);
+  return new Map(rows.map((row) => [accountKeyText(row.org_id, row.account_id), row]));
+}
+
+/**
+ * The times of events that came in after `since` was looked at and happened before `before`: late usage, as days, so that
+ * the periods it touches can be worked out. Counting first: nearly every account has none, and then no history is read.
+ */
+export async function loadLateDays(
+  db: Db,
+  spans: readonly (AccountKey & { since: bigint; until: bigint; before: Instant })[],
+): Promise<Map<string, Instant[]>> {
+  const found = new Map<string, Instant[]>();
+  if (spans.length === 0) return found;
+  const { rows } = await sql<{ org_id: string; account_id: string; at: string }>`
+    with span as (
+      select * from unnest(
+        ${spans.map((s) => s.orgId)}::text[], ${spans.map((s) => s.accountId)}::text[],
+        ${spans.map((s) => s.since.toString())}::bigint[], ${spans.map((s) => s.until.toString())}::bigint[],
+        ${spans.map((s) => writeInstant(s.before))}::timestamptz[])
+        as s (org_id, account_id, since, until, before)
+    ), late as (
+      select span.* from span
+      where span.until - span.since > (
+        select count(*) from usage_event e
+        where e.org_id = span.org_id and e.account_id = span.account_id
+          and e.time >= span.before and e.seq > span.since and e.seq <= span.until)
+    )
+    select distinct late.org_id, late.account_id, date_trunc('hour', e.time) as at
+    from late join usage_event e on e.org_id = late.org_id and e.account_id = late.account_id
+      and e.time < late.before and e.seq > late.since and e.seq <= late.until`.execute(db);
+  for (const row of rows)
+    pushTo(found, accountKeyText(row.org_id, row.account_id), readInstant(row.at));
+  return found;
+}
+
+type ExistingRow = {
+  org_id: string;
+  account_id: string;
+  cause: string;
+  sku_code: string;
+  quantity: string;
+  unrounded: string;
+  amount_minor: bigint;
+  starts_at: string;
+  ends_at: string;
+  detail: LineDetail;
+};
+
+/** The part of a line that only later differences need. */
+export type LineDetail = {
+  readonly usage_type: UsageType;
+  readonly description: string;
+  readonly meter: string | null;
+  readonly unit: string;
+  readonly segments: readonly {
+    readonly quantity: string;
+    readonly unit_amount: string;
+    readonly amount: string;
+    readonly dimensions: string;
+    readonly price: string | null;
+    readonly period: { readonly starts_at: string; readonly ends_at: string };
+    readonly because: string;
+  }[];
+};
+
+/**
+ * What documents that are not void have charged, per cause, for the periods asked for. `below` leaves out documents with a
+ * higher own sequence: what existed when a document was made, not what came after it.
+ */
+export async function loadExisting(
+  db: Db,
+  spans: readonly (AccountKey & { period: Period; below?: bigint | undefined })[],
+): Promise<Map<string, Existing[]>> {
+  const found = new Map<string, Existing[]>();
+  if (spans.length === 0) return found;
+  const { rows } = await sql<ExistingRow>`
+    select i.org_id, i.account_id, l.cause, l.sku_code, l.quantity, l.unrounded, l.amount_minor,
+           l.starts_at, l.ends_at, l.detail
+    from unnest(${spans.map((s) => s.orgId)}::text[], ${spans.map((s) => s.accountId)}::text[],
+                ${spans.map((s) => writeInstant(s.period.startsAt))}::timestamptz[],
+                ${spans.map((s) => writeInstant(s.period.endsAt))}::timestamptz[],
+                ${spans.map((s) => s.below?.toString() ?? null)}::bigint[])
+      as s (org_id, account_id, starts_at, ends_at, below)
+    join invoice i on i.org_id = s.org_id and i.account_id = s.account_id and i.status <> 'void'
+      and (s.below is null or i.sequence < s.below)
+    join invoice_line l on l.org_id = i.org_id and l.invoice_id = i.invoice_id
+      and l.starts_at >= s.starts_at and l.starts_at < s.ends_at and l.basis <> 'concession'
+    order by i.sequence, l.line_no`.execute(db);
+  const byCause = new Map<string, ExistingRow[]>();
+  for (const row of rows)
+    pushTo(byCause, `${accountKeyText(row.org_id, row.account_id)} ${row.cause}`, row);
+  for (const same of byCause.values()) {
+    const first = same[0] as ExistingRow;
+    pushTo(found, accountKeyText(first.org_id, first.account_id), existingOf(same));
+  }
+  return found;
+}
+
+function existingOf(rows: readonly ExistingRow[]): Existing {
+  const first = rows[0] as ExistingRow;
+  return {
+    cause: first.cause,
+    usageType: first.detail.usage_type,
+    skuCode: first.sku_code,
+    description: first.detail.description,
+    meterKey: first.detail.meter,
+    unit: first.detail.unit,
+    period: { startsAt: readInstant(first.starts_at), endsAt: readInstant(first.ends_at) },
+    quantity: rows.reduce<Decimal>((sum, row) => add(sum, readDecimal(row.quantity)), zero),
+    unrounded: rows.reduce<Decimal>((sum, row) => add(sum, readDecimal(row.unrounded)), zero),
+    amountMinor: rows.reduce((sum, row) => sum + row.amount_minor, 0n),
+    segments: rows.flatMap((row) => row.detail.segments.map(segmentOf)),
+  };
+}
+
+const segmentOf = (segment: LineDetail["segments"][number]): Segment => ({
+  quantity: decimal(segment.quantity),
+  unitAmount: decimal(segment.unit_amount),
+  amount: decimal(segment.amount),
+  dimensions: segment.dimensions,
+  priceId: segment.price,
+  slice: {
+    startsAt: instant(segment.period.starts_at),
+    endsAt: instant(segment.period.ends_at),
+  },
+  because: segment.because,
+});
+
+export function pushTo<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+}
+
+function remembered<T>(read: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>();
+  return (text) => {
+    const found = known.get(text);
+    if (found !== undefined) return found;
+    const value = read(text);
+    if (known.size > 10_000) known.clear();
+    known.set(text, value);
+    return value;
+  };
+}
