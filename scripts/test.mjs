@@ -59,7 +59,7 @@ if (filter.length === 0) {
     "scripts",
   ]);
   check("unused code", bin("knip"), []);
-  check("build", bin("tsc"), ["-p", "tsconfig.build.json"]);
+  check("build", process.execPath, ["scripts/build.mjs"]);
 }
 suite("tests on embedded PostgreSQL 18", filter);
 if (existsSync(join(postgres15, "postgres"))) {
