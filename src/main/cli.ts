@@ -3,13 +3,14 @@ import { Problem } from "../domain/refusals/index.ts";
 import type { AddCommand, Context, ExitCode, Run } from "./command.ts";
 import { exitCodes } from "./command.ts";
 import { addMigrate } from "./commands/migrate.ts";
+import { addUp } from "./commands/up.ts";
 import { addVersion } from "./commands/version.ts";
 import { type Environment, readConfig, UsageError } from "./config.ts";
 import { outsideFailure } from "./failure.ts";
 import { version } from "./version.ts";
 
 /** Every command there is. */
-const commands: readonly AddCommand[] = [addMigrate, addVersion];
+const commands: readonly AddCommand[] = [addUp, addMigrate, addVersion];
 
 type Streams = {
   readonly out: (text: string) => void;
@@ -70,6 +71,7 @@ function contextOf(options: GlobalOptions, environment: Environment, streams: St
   const json = options.json ?? false;
   return {
     config,
+    reconfigure: (overrides) => readConfig(environment, { ...options, ...overrides }),
     json,
     print(value, text) {
       const shown = json

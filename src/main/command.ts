@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Config } from "./config.ts";
+import type { Config, ConfigOverrides } from "./config.ts";
 
 /** What scripts may rely on. */
 export const exitCodes = {
@@ -16,6 +16,8 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 /** What a command gets to work with. */
 export type Context = {
   readonly config: Config;
+  /** The configuration with options of this command over it. */
+  readonly reconfigure: (overrides: ConfigOverrides) => Config;
   readonly json: boolean;
   /** The result: the value with --json, the text for people otherwise. Call it once. */
   readonly print: (value: unknown, text: string) => void;

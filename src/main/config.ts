@@ -35,6 +35,15 @@ const variables = {
   TALLYLINE_NAMED_STATEMENTS: flag.default(false),
   /** Send passwords and data to a remote database without TLS. Only for networks that are private in themselves. */
   TALLYLINE_ALLOW_PLAINTEXT_DATABASE: flag.default(false),
+  /** The secret under which API keys are stored: 64 or more hexadecimal digits, the same for every process. */
+  TALLYLINE_PEPPER: z
+    .string()
+    .regex(
+      /^(?:[0-9a-fA-F]{2}){32,}$/,
+      "must be 64 or more hexadecimal digits (openssl rand -hex 32)",
+    )
+    .transform((hex) => Buffer.from(hex, "hex"))
+    .optional(),
   /** A folder with `postgres` and `initdb` to use instead of the embedded ones. */
   TALLYLINE_POSTGRES_BIN: text.optional(),
 };
@@ -47,6 +56,7 @@ export type Config = {
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "silent";
   readonly connectionsMax: number;
   readonly namedStatements: boolean;
+  readonly pepper: Uint8Array | undefined;
   readonly postgresBin: string | undefined;
 };
 
@@ -91,6 +101,7 @@ export function readConfig(environment: Environment, overrides: ConfigOverrides 
     logLevel: values.TALLYLINE_LOG_LEVEL,
     connectionsMax: values.TALLYLINE_CONNECTIONS,
     namedStatements: values.TALLYLINE_NAMED_STATEMENTS,
+    pepper: values.TALLYLINE_PEPPER,
     postgresBin: values.TALLYLINE_POSTGRES_BIN,
   };
 }

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Env } from "../flows/env.ts";
 import { startEmbeddedPostgres } from "../gateways/embedded-postgres/index.ts";
@@ -78,7 +78,13 @@ export async function open(
     const clock = systemClock();
     const random = systemRandom();
     return {
-      env: { store, now: () => clock.now(), id: idMaker(clock, random), random },
+      env: {
+        store,
+        now: () => clock.now(),
+        id: idMaker(clock, random),
+        random,
+        pepper: config.pepper ?? pepperOf(config.dataDir),
+      },
       server,
       async close() {
         await store.db.destroy();
@@ -89,6 +95,19 @@ export async function open(
     await server.stop();
     throw error;
   }
+}
+
+/** The pepper of this installation, made at its first start. Losing it makes every API key invalid: back it up. */
+function pepperOf(dataDir: string): Uint8Array {
+  const file = join(dataDir, "pepper");
+  mkdirSync(dataDir, { recursive: true });
+  try {
+    const fresh = Buffer.from(systemRandom().bytes(32)).toString("hex");
+    writeFileSync(file, fresh, { flag: "wx", mode: 0o600 });
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EEXIST") throw error;
+  }
+  return Buffer.from(readFileSync(file, "utf8").trim(), "hex");
 }
 
 async function refusePending(url: string): Promise<void> {
