@@ -1,0 +1,23 @@
+export { brokenRules, keepsRule, type RuleId, type UblTree } from "./en16931-rules.ts";
+export {
+  dayText,
+  type Language,
+  moneyText,
+  numberText,
+  percentText,
+  quantityText,
+  rateText,
+} from "./locale.ts";
+export {
+  type AnnexRow,
+  type Brand,
+  type Paper,
+  type PaperLine,
+  type PaperTax,
+  type Party,
+  type UsageType,
+  usageTypes,
+} from "./paper.ts";
+export { paperAsCsv } from "./spreadsheet.ts";
+export { paperAsUbl, ublObstacles, ublTree } from "./ubl.ts";
+export { type Wording, wordingOf } from "./wording.ts";
