@@ -7,6 +7,7 @@ export const statuses: Record<RefusalCode, number> = {
   body_too_large: 413,
   content_type_not_supported: 415,
   cursor_not_valid: 400,
+  electronic_invoice_impossible: 409,
   idempotency_key_in_flight: 409,
   idempotency_key_not_valid: 400,
   idempotency_key_reused: 422,

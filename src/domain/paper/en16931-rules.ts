@@ -1,3 +1,4 @@
+import { isCurrency, minorDigits } from "../../kit/currency.ts";
 import {
   absolute,
   add,
@@ -46,6 +47,12 @@ export type RuleId =
 export type Strictness = "validator" | "exact";
 
 const hundred = decimal("100");
+
+/** Two decimals, or fewer where the currency has fewer: tax in yen is whole yen, and the official tolerance allows it. */
+function digitsOf(doc: UblTree): number {
+  const code = text(doc["DocumentCurrencyCode"]);
+  return code && isCurrency(code) ? Math.min(2, minorDigits(code)) : 2;
+}
 
 /** The arithmetic rules of EN 16931 (and three of Peppol BIS 3.0) that a document breaks, each in a sentence. */
 export function brokenRules(
@@ -140,7 +147,7 @@ const rules: Record<RuleId, Rule> = {
       const expected =
         strictness === "validator" && isZero(round(percent, 0))
           ? zero
-          : round(divide(multiply(amount(part["TaxableAmount"]), percent), hundred), 2);
+          : round(divide(multiply(amount(part["TaxableAmount"]), percent), hundred), digitsOf(doc));
       return near(
         amount(part["TaxAmount"]),
         expected,
@@ -170,7 +177,7 @@ const rules: Record<RuleId, Rule> = {
         const percent = decimal(text(category(part)["Percent"]) ?? "0");
         const expected = round(
           divide(multiply(amount(part["TaxableAmount"]), percent), hundred),
-          2,
+          digitsOf(doc),
         );
         return near(
           amount(part["TaxAmount"]),

@@ -87,9 +87,9 @@ export function paperAsUbl(paper: Paper): Record<string, unknown> {
           ],
         }
       : {}),
-    "cac:AccountingSupplierParty": { "cac:Party": party(paper.seller, true) },
+    "cac:AccountingSupplierParty": { "cac:Party": party(paper.seller, "seller", true) },
     "cac:AccountingCustomerParty": {
-      "cac:Party": party(paper.buyer, !paper.taxes.some((tax) => tax.category === "O")),
+      "cac:Party": party(paper.buyer, "buyer", !paper.taxes.some((tax) => tax.category === "O")),
     },
     ...(paper.payTo
       ? {
@@ -207,7 +207,8 @@ function taxCategory(category: PaperLine["category"], percent: Decimal): Record<
   return { "cbc:ID": category, "cbc:Percent": isTaxed(category) ? formatDecimal(percent) : "0" };
 }
 
-function party(one: Party, withTaxId: boolean): Record<string, unknown> {
+function party(one: Party, role: "seller" | "buyer", withTaxId: boolean): Record<string, unknown> {
+  const taxScheme = { "cbc:CompanyID": one.vatId, "cac:TaxScheme": { "cbc:ID": "VAT" } };
   return {
     ...(one.electronicAddress
       ? {
@@ -223,12 +224,9 @@ function party(one: Party, withTaxId: boolean): Record<string, unknown> {
       ...(one.region ? { "cbc:CountrySubentity": one.region } : {}),
       "cac:Country": { "cbc:IdentificationCode": one.country },
     },
+    // The writer takes a list of registrations from a seller and one from a buyer.
     ...(one.vatId && withTaxId
-      ? {
-          "cac:PartyTaxScheme": [
-            { "cbc:CompanyID": one.vatId, "cac:TaxScheme": { "cbc:ID": "VAT" } },
-          ],
-        }
+      ? { "cac:PartyTaxScheme": role === "seller" ? [taxScheme] : taxScheme }
       : {}),
     "cac:PartyLegalEntity": {
       "cbc:RegistrationName": one.name,

@@ -23,6 +23,11 @@ export const refusals = {
     title: "The cursor was not made by this endpoint",
     advice: "Pass next_cursor back unchanged, with the same filters, or start without a cursor.",
   },
+  electronic_invoice_impossible: {
+    title: "This document cannot be written as an electronic invoice",
+    advice:
+      "Add what the detail names to the account or the legal entity; the PDF is available all the same.",
+  },
   idempotency_key_in_flight: {
     title: "The first request with this Idempotency-Key is still running",
     advice: "Wait a moment and send the same request again: it will get the first one's answer.",
