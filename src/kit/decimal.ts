@@ -41,6 +41,12 @@ export function decimal(text: string): Decimal {
   return new Exact(text);
 }
 
+/** Read a number that our own database worked out: plain digits too, but as many as it takes. */
+export function longDecimal(text: string): Decimal {
+  if (!/^-?\d+(\.\d+)?$/.test(text)) throw new DecimalSyntaxError(text);
+  return new Exact(text);
+}
+
 /** A decimal from a whole number that Node holds exactly. */
 export function decimalOf(whole: number | bigint): Decimal {
   if (typeof whole === "number" && !Number.isSafeInteger(whole))

@@ -243,17 +243,39 @@ create table invoice_series (
 );
 
 create table meter (
-  meter_id   text not null,
-  key        text not null,
-  event_type text not null,
-  status     text not null default 'published'::text,
-  definition jsonb not null,
-  created_at timestamp with time zone not null,
+  meter_id      text not null,
+  key           text not null,
+  event_type    text not null,
+  status        text not null default 'published'::text,
+  definition    jsonb not null,
+  created_at    timestamp with time zone not null,
+  revision      integer not null default 1,
+  since_version bigint not null default 0,
+  rolled_up     boolean not null default false,
   constraint meter_pkey PRIMARY KEY (meter_id),
   constraint meter_key_once UNIQUE (key),
   constraint meter_status_check CHECK (status = ANY (ARRAY['draft'::text, 'published'::text, 'deprecated'::text, 'retired'::text]))
 );
 CREATE INDEX meter_by_event_type ON public.meter USING btree (event_type);
+
+create table meter_backfill (
+  org_id     text not null,
+  account_id text not null,
+  meter_key  text not null,
+  upto_seq   bigint not null,
+  done_until timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  finished   boolean not null default false,
+  constraint meter_backfill_pkey PRIMARY KEY (org_id, account_id, meter_key)
+);
+
+create table meter_revision (
+  meter_id   text not null,
+  revision   integer not null,
+  definition jsonb not null,
+  changed_at timestamp with time zone not null,
+  constraint meter_revision_pkey PRIMARY KEY (meter_id, revision),
+  constraint meter_revision_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES meter(meter_id)
+);
 
 create table organization (
   org_id        text not null,
@@ -353,6 +375,7 @@ create table usage_event (
   constraint usage_event_once PRIMARY KEY (org_id, event_key)
 );
 CREATE INDEX usage_event_by_account_and_time ON public.usage_event USING btree (org_id, account_id, "time");
+CREATE INDEX usage_event_corrections ON public.usage_event USING btree (org_id, account_id) WHERE (corrects IS NOT NULL);
 
 create table usage_head (
   org_id     text not null,

@@ -190,6 +190,25 @@ export type MeterTable = {
   status: Generated<"draft" | "published" | "deprecated" | "retired">;
   definition: unknown;
   created_at: string;
+  revision: Generated<number>;
+  since_version: Generated<bigint>;
+  rolled_up: Generated<boolean>;
+};
+
+export type MeterBackfillTable = {
+  org_id: string;
+  account_id: string;
+  meter_key: string;
+  upto_seq: bigint;
+  done_until: Generated<string>;
+  finished: Generated<boolean>;
+};
+
+export type MeterRevisionTable = {
+  meter_id: string;
+  revision: number;
+  definition: unknown;
+  changed_at: string;
 };
 
 export type OrganizationTable = {
@@ -315,6 +334,8 @@ export type Tables = {
   invoice_line: InvoiceLineTable;
   invoice_series: InvoiceSeriesTable;
   meter: MeterTable;
+  meter_backfill: MeterBackfillTable;
+  meter_revision: MeterRevisionTable;
   organization: OrganizationTable;
   price: PriceTable;
   price_book: PriceBookTable;
