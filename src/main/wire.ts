@@ -5,8 +5,9 @@ import { startEmbeddedPostgres } from "../gateways/embedded-postgres/index.ts";
 import { systemClock } from "../kit/clock.ts";
 import { idMaker } from "../kit/ids.ts";
 import { systemRandom } from "../kit/random.ts";
-import { openStore } from "../store/connect.ts";
+import { openPool, openStore } from "../store/connect.ts";
 import { MigrationError, migrate, migrationState } from "../store/migrate.ts";
+import { applicationRole, mayActAsApplication } from "../store/privileges.ts";
 import type { Config } from "./config.ts";
 
 // The only place where things are constructed. Everything below is handed what it needs.
@@ -74,7 +75,10 @@ export async function open(
   try {
     if (server.embedded || surroundings.migrateAlways) await migrate(server.ownerUrl);
     else await refusePending(server.ownerUrl);
-    const store = openStore(server.ownerUrl, { connectionsMax: config.connectionsMax });
+    const store = openStore(server.applicationUrl, {
+      connectionsMax: config.connectionsMax,
+      role: server.embedded ? undefined : await applicationRoleOf(server.ownerUrl),
+    });
     const clock = systemClock();
     const random = systemRandom();
     return {
@@ -108,6 +112,16 @@ function pepperOf(dataDir: string): Uint8Array {
     if ((error as { code?: string }).code !== "EEXIST") throw error;
   }
   return Buffer.from(readFileSync(file, "utf8").trim(), "hex");
+}
+
+/** The role with few rights, where the server of the user has it and lets us act as it. */
+async function applicationRoleOf(url: string): Promise<string | undefined> {
+  const pool = openPool(url, { connectionsMax: 1 });
+  try {
+    return (await mayActAsApplication(pool)) ? applicationRole : undefined;
+  } finally {
+    await pool.end();
+  }
 }
 
 async function refusePending(url: string): Promise<void> {

@@ -38,7 +38,19 @@ const parsers: pg.CustomTypesConfig = {
   }) as pg.CustomTypesConfig["getTypeParser"],
 };
 
-export type PoolOptions = { readonly connectionsMax?: number; readonly applicationName?: string };
+export type PoolOptions = {
+  readonly connectionsMax?: number;
+  readonly applicationName?: string;
+  /** Act as this role from the first statement on. */
+  readonly role?: string | undefined;
+};
+
+const sessionSettings = [
+  "TimeZone=UTC",
+  "DateStyle=ISO,MDY",
+  "IntervalStyle=iso_8601",
+  "bytea_output=hex",
+];
 
 /** A pool whose every session speaks UTC and ISO dates, whatever the server's defaults. */
 export function openPool(connectionString: string, options: PoolOptions = {}): pg.Pool {
@@ -47,7 +59,9 @@ export function openPool(connectionString: string, options: PoolOptions = {}): p
     max: options.connectionsMax ?? 10,
     types: parsers,
     application_name: options.applicationName ?? "tallyline",
-    options: "-c TimeZone=UTC -c DateStyle=ISO,MDY -c IntervalStyle=iso_8601 -c bytea_output=hex",
+    options: [...sessionSettings, ...(options.role ? [`role=${options.role}`] : [])]
+      .map((setting) => `-c ${setting}`)
+      .join(" "),
   });
   // An idle connection that the server closed is replaced on the next query; without a listener it would end the process.
   pool.on("error", () => {});

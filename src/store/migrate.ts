@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { sha256Hex } from "../kit/hash.ts";
+import { grantToApplication } from "./privileges.ts";
 
 /** One numbered SQL file. Once released it never changes: databases out there have run exactly this text. */
 export type Migration = {
@@ -50,7 +51,8 @@ export async function readMigrations(folder: string = shippedFolder): Promise<Mi
 
 /**
  * Bring a database up to this code: each file that has not run yet, in order, in a transaction of its own. Processes that
- * start at the same time take turns; the later ones find the work done. Returns the names of the files that ran.
+ * start at the same time take turns; the later ones find the work done. Then the application's role gets its rights on what
+ * is there now. Returns the names of the files that ran.
  */
 export async function migrate(
   connectionString: string,
@@ -68,8 +70,10 @@ export async function migrate(
         ran.push(next.name);
         return false;
       });
-      if (done) return ran;
+      if (done) break;
     }
+    await inTransaction(client, () => grantToApplication(client));
+    return ran;
   });
 }
 

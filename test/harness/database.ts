@@ -1,17 +1,22 @@
 import { randomBytes } from "node:crypto";
+import type pg from "pg";
 import { inject } from "vitest";
 import type { Env } from "../../src/flows/env.ts";
 import { settableClock } from "../../src/kit/clock.ts";
 import { idMaker } from "../../src/kit/ids.ts";
 import { seededRandom } from "../../src/kit/random.ts";
 import { type Instant, instant } from "../../src/kit/time.ts";
-import { openStore, type Store } from "../../src/store/connect.ts";
+import { openPool, openStore, type Store } from "../../src/store/connect.ts";
 import { createDatabase, dropDatabase, templateName } from "./databases.ts";
 
 /** A database of one's own: migrated, empty, gone after `drop`. */
 export type TestDatabase = {
+  /** As the owner of the database. */
   readonly url: string;
+  /** What the product sees: the role that serves requests, which cannot change what is written once. */
   readonly store: Store;
+  /** What an intruder or a careless administrator sees: may change everything. For tests that tamper. */
+  readonly owner: pg.Pool;
   drop(): Promise<void>;
 };
 
@@ -33,15 +38,18 @@ export async function emptyDatabase(): Promise<TestDatabase> {
 
 async function open(template: string | undefined): Promise<TestDatabase> {
   const server = inject("testServer");
-  const admin = server.replace("{database}", "postgres");
+  const admin = server.owner.replace("database_name", "postgres");
   const name = `test_${randomBytes(6).toString("hex")}`;
   await createDatabase(admin, name, template);
-  const url = server.replace("{database}", name);
-  const store = openStore(url);
+  const url = server.owner.replace("database_name", name);
+  const store = openStore(server.application.replace("database_name", name));
+  const owner = openPool(url, { connectionsMax: 2 });
   return {
     url,
     store,
+    owner,
     async drop() {
+      await owner.end();
       await store.db.destroy();
       await dropDatabase(admin, name);
     },
@@ -54,6 +62,8 @@ export type TestEnv = Env & {
   /** Move the clock, written as RFC 3339. */
   at(text: string): void;
   readonly url: string;
+  /** May change everything, also what is written once: for tests that tamper. */
+  readonly owner: pg.Pool;
   close(): Promise<void>;
 };
 
@@ -77,6 +87,7 @@ export async function testEnv(options: { at?: string; seed?: number } = {}): Pro
     clock,
     at: (text) => clock.set(instant(text)),
     url: database.url,
+    owner: database.owner,
     close: () => database.drop(),
   };
 }

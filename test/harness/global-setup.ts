@@ -5,8 +5,8 @@ import { startTestServer } from "./server.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** Connection string of the run's server with `{database}` where the name goes. */
-    testServer: string;
+    /** Connection strings of the run's server with `database_name` where the name goes. */
+    testServer: { readonly owner: string; readonly application: string };
   }
 }
 
@@ -20,6 +20,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await server.stop();
     throw error;
   }
-  project.provide("testServer", server.url("{database}"));
+  project.provide("testServer", {
+    owner: server.url("database_name"),
+    application: server.applicationUrl("database_name"),
+  });
   return () => server.stop();
 }
