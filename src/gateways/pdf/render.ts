@@ -199,7 +199,7 @@ function lineRow(lang: Language, one: PaperLine, words: Wording): TableRow {
           part.because,
           quantityText(lang, part.quantity),
           rateText(lang, part.rate),
-          quantityText(lang, part.amount),
+          rateText(lang, part.amount),
         ])
       : [];
   return {
