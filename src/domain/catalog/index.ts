@@ -1,5 +1,7 @@
 export * from "./bare-number.ts";
+export * from "./discount.ts";
 export * from "./meter.ts";
+export * from "./plan.ts";
 export * from "./price.ts";
 export {
   type PriceReading,
