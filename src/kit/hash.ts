@@ -1,4 +1,4 @@
-import { createHash, createHmac } from "node:crypto";
+import { createHash, createHmac, hash } from "node:crypto";
 
 /** SHA-256 of a text (UTF-8) or bytes. */
 export function sha256(content: string | Uint8Array): Buffer {
@@ -6,7 +6,7 @@ export function sha256(content: string | Uint8Array): Buffer {
 }
 
 export function sha256Hex(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
+  return hash("sha256", content, "hex");
 }
 
 /** HMAC-SHA-256 of a text under a secret: what is stored in place of things that must not be readable. */

@@ -145,6 +145,12 @@ create table catalog_version (
   constraint catalog_version_only_one_check CHECK (only_one)
 );
 
+create table directory_version (
+  org_id  text not null,
+  version bigint not null,
+  constraint directory_version_pkey PRIMARY KEY (org_id)
+);
+
 create table grant_movement (
   org_id           text not null,
   movement_id      text not null,
@@ -357,6 +363,15 @@ create table subject (
   constraint subject_org_id_project_id_fkey FOREIGN KEY (org_id, project_id) REFERENCES project(org_id, project_id)
 );
 
+create table usage_conflict (
+  org_id      text not null,
+  event_key   uuid not null,
+  digest      bytea not null,
+  event       json not null,
+  received_at timestamp with time zone not null,
+  constraint usage_conflict_pkey PRIMARY KEY (org_id, event_key, digest)
+);
+
 create table usage_event (
   org_id      text not null,
   event_key   uuid not null,
@@ -375,11 +390,13 @@ create table usage_event (
   constraint usage_event_once PRIMARY KEY (org_id, event_key)
 );
 CREATE INDEX usage_event_by_account_and_time ON public.usage_event USING btree (org_id, account_id, "time");
+CREATE INDEX usage_event_by_corrected ON public.usage_event USING btree (org_id, corrects) WHERE (corrects IS NOT NULL);
 CREATE INDEX usage_event_corrections ON public.usage_event USING btree (org_id, account_id) WHERE (corrects IS NOT NULL);
 
 create table usage_head (
   org_id     text not null,
   account_id text not null,
+  version    bigint not null default 0,
   last_seq   bigint not null default 0,
   chain      bytea not null,
   constraint usage_head_pkey PRIMARY KEY (org_id, account_id)
@@ -412,5 +429,6 @@ create table usage_rollup (
   latest      numeric,
   latest_at   timestamp with time zone,
   latest_seq  bigint,
+  corrected   boolean not null default false,
   constraint usage_rollup_pkey PRIMARY KEY (org_id, account_id, meter_key, bucket_at, project_id, dimensions)
 );

@@ -106,6 +106,11 @@ export type CatalogVersionTable = {
   version: bigint;
 };
 
+export type DirectoryVersionTable = {
+  org_id: string;
+  version: bigint;
+};
+
 export type GrantMovementTable = {
   org_id: string;
   movement_id: string;
@@ -269,6 +274,14 @@ export type SubjectTable = {
   created_at: string;
 };
 
+export type UsageConflictTable = {
+  org_id: string;
+  event_key: string;
+  digest: Buffer;
+  event: unknown;
+  received_at: string;
+};
+
 export type UsageEventTable = {
   org_id: string;
   event_key: string;
@@ -289,6 +302,7 @@ export type UsageEventTable = {
 export type UsageHeadTable = {
   org_id: string;
   account_id: string;
+  version: Generated<bigint>;
   last_seq: Generated<bigint>;
   chain: Buffer;
 };
@@ -318,6 +332,7 @@ export type UsageRollupTable = {
   latest: string | null;
   latest_at: string | null;
   latest_seq: bigint | null;
+  corrected: Generated<boolean>;
 };
 
 export type Tables = {
@@ -328,6 +343,7 @@ export type Tables = {
   billing_account: BillingAccountTable;
   binding: BindingTable;
   catalog_version: CatalogVersionTable;
+  directory_version: DirectoryVersionTable;
   grant_movement: GrantMovementTable;
   idempotency_key: IdempotencyKeyTable;
   invoice: InvoiceTable;
@@ -342,6 +358,7 @@ export type Tables = {
   project: ProjectTable;
   sku: SkuTable;
   subject: SubjectTable;
+  usage_conflict: UsageConflictTable;
   usage_event: UsageEventTable;
   usage_head: UsageHeadTable;
   usage_quarantine: UsageQuarantineTable;
