@@ -66,7 +66,7 @@ class Reader {
 
   #anyValue(): unknown {
     this.#take(space);
-    switch (this.#text[this.#at]) {
+    switch (this.#text.charAt(this.#at)) {
       case "{":
         return this.#object();
       case "[":
