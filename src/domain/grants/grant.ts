@@ -78,7 +78,6 @@ export const movementKinds = [
   "expired",
   "unexpired",
   "transferred_out",
-  "transferred_back",
   "corrected",
 ] as const;
 export type MovementKind = (typeof movementKinds)[number];

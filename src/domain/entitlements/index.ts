@@ -1,0 +1,3 @@
+export * from "./check.ts";
+export * from "./quota.ts";
+export * from "./reservation.ts";
