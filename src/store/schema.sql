@@ -248,6 +248,26 @@ create table invoice_series (
   constraint invoice_series_pkey PRIMARY KEY (legal_entity, series)
 );
 
+create table mail_outbox (
+  org_id          text not null,
+  message_id      text not null,
+  cause           text not null,
+  kind            text not null,
+  subject_id      text not null,
+  recipients      text[] not null,
+  status          text not null default 'queued'::text,
+  attempts        integer not null default 0,
+  next_attempt_at timestamp with time zone not null,
+  last_error      text,
+  created_at      timestamp with time zone not null,
+  sent_at         timestamp with time zone,
+  constraint mail_outbox_pkey PRIMARY KEY (org_id, message_id),
+  constraint mail_once_per_cause UNIQUE (org_id, cause),
+  constraint mail_outbox_recipients_check CHECK (cardinality(recipients) >= 1 AND cardinality(recipients) <= 10),
+  constraint mail_outbox_status_check CHECK (status = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'dead'::text]))
+);
+CREATE INDEX mail_outbox_waiting ON public.mail_outbox USING btree (next_attempt_at) WHERE (status = ANY (ARRAY['queued'::text, 'sending'::text]));
+
 create table meter (
   meter_id      text not null,
   key           text not null,

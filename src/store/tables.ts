@@ -188,6 +188,21 @@ export type InvoiceSeriesTable = {
   last_number: Generated<bigint>;
 };
 
+export type MailOutboxTable = {
+  org_id: string;
+  message_id: string;
+  cause: string;
+  kind: string;
+  subject_id: string;
+  recipients: string[];
+  status: Generated<"queued" | "sending" | "sent" | "dead">;
+  attempts: Generated<number>;
+  next_attempt_at: string;
+  last_error: string | null;
+  created_at: string;
+  sent_at: string | null;
+};
+
 export type MeterTable = {
   meter_id: string;
   key: string;
@@ -349,6 +364,7 @@ export type Tables = {
   invoice: InvoiceTable;
   invoice_line: InvoiceLineTable;
   invoice_series: InvoiceSeriesTable;
+  mail_outbox: MailOutboxTable;
   meter: MeterTable;
   meter_backfill: MeterBackfillTable;
   meter_revision: MeterRevisionTable;

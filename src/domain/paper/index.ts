@@ -21,3 +21,5 @@ export {
 export { paperAsCsv } from "./spreadsheet.ts";
 export { paperAsUbl, ublObstacles, ublTree } from "./ubl.ts";
 export { type Wording, wordingOf } from "./wording.ts";
+export { escaped, fileSafe, type Letter, letterFor } from "./letter.ts";
+export { paperAsHtml } from "./page.ts";

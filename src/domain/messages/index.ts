@@ -1,0 +1,1 @@
+export { leaseMicros, type NextAttempt, nextAttempt } from "./retry.ts";
