@@ -1,5 +1,17 @@
 import type { Endpoint } from "./endpoint.ts";
+import { accountRoutes } from "./routes/accounts.ts";
 import { apiKeyRoutes } from "./routes/api-keys.ts";
+import { auditRoutes } from "./routes/audit.ts";
+import { bindingRoutes } from "./routes/bindings.ts";
+import { organizationRoutes } from "./routes/organizations.ts";
+import { projectRoutes } from "./routes/projects.ts";
 
 /** Every address there is, in the order of the reference. One noun a line. */
-export const endpoints: readonly Endpoint[] = [...apiKeyRoutes];
+export const endpoints: readonly Endpoint[] = [
+  ...organizationRoutes,
+  ...projectRoutes,
+  ...accountRoutes,
+  ...bindingRoutes,
+  ...apiKeyRoutes,
+  ...auditRoutes,
+];

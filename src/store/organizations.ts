@@ -47,6 +47,49 @@ export async function insertOrganization(db: Db, organization: Organization): Pr
     .execute();
 }
 
+export async function saveOrganization(db: Db, organization: Organization): Promise<void> {
+  await db
+    .updateTable("organization")
+    .set({ name: organization.name, status: organization.status })
+    .where("org_id", "=", organization.id)
+    .execute();
+}
+
+/** Hold an organization until commit, so that changes to what stands in it take turns. Does not stop others from reading. */
+export async function lockOrganization(db: Db, id: OrganizationId): Promise<void> {
+  await db
+    .selectFrom("organization")
+    .select("org_id")
+    .where("org_id", "=", id)
+    .forNoKeyUpdate()
+    .execute();
+}
+
+/** Organizations at or below one, or all of them when `below` is null, in the order of their ids. */
+export async function listOrganizations(
+  db: Db,
+  below: OrganizationId | null,
+  page: { readonly afterId: string | undefined; readonly limit: number },
+): Promise<Organization[]> {
+  const after = page.afterId ?? "";
+  const { rows } =
+    below === null
+      ? await sql<Row>`
+          select * from organization where org_id > ${after} order by org_id limit ${page.limit}`.execute(
+          db,
+        )
+      : await sql<Row>`
+          with recursive down as (
+            select org_id, 0 as distance from organization where org_id = ${below}
+            union all
+            select c.org_id, down.distance + 1 from organization c
+              join down on c.parent_org_id = down.org_id where down.distance < 20
+          )
+          select o.* from organization o join down using (org_id)
+          where o.org_id > ${after} order by o.org_id limit ${page.limit}`.execute(db);
+  return rows.map(organizationOf);
+}
+
 type Row = {
   org_id: string;
   slug: string;

@@ -65,6 +65,7 @@ create table api_key (
   constraint api_key_secret_once UNIQUE (secret_hmac),
   constraint api_key_org_id_fkey FOREIGN KEY (org_id) REFERENCES organization(org_id)
 );
+CREATE INDEX api_key_by_organization ON public.api_key USING btree (org_id, key_id);
 
 create table audit_entry (
   org_id      text not null,
@@ -94,27 +95,43 @@ create table audit_head (
 );
 
 create table billing_account (
-  org_id             text not null,
-  account_id         text not null,
-  slug               text not null,
-  name               text not null,
-  currency           text not null,
-  time_zone          text not null default 'UTC'::text,
-  price_book         text,
-  invoice_day        smallint not null default 1,
-  cycle              text not null default 'month'::text,
-  net_days           smallint not null default 30,
-  status             text not null default 'ready'::text,
-  parent_account_id  text,
-  created_at         timestamp with time zone not null,
-  legal_entity       text not null default 'main'::text,
-  finalization_hours smallint not null default 72,
-  late_usage         text not null default 'next_invoice'::text,
-  zero_invoices      boolean not null default false,
+  org_id              text not null,
+  account_id          text not null,
+  slug                text not null,
+  name                text not null,
+  currency            text not null,
+  time_zone           text not null default 'UTC'::text,
+  price_book          text,
+  invoice_day         smallint not null default 1,
+  cycle               text not null default 'month'::text,
+  net_days            smallint not null default 30,
+  status              text not null default 'ready'::text,
+  parent_account_id   text,
+  created_at          timestamp with time zone not null,
+  legal_entity        text not null default 'main'::text,
+  finalization_hours  smallint not null default 72,
+  late_usage          text not null default 'next_invoice'::text,
+  zero_invoices       boolean not null default false,
+  status_reason       text not null default ''::text,
+  status_at           timestamp with time zone,
+  activated_at        timestamp with time zone,
+  cause_cleared_at    timestamp with time zone,
+  cause_cleared_by    text,
+  terms_granted_at    timestamp with time zone,
+  credit_limit_minor  bigint,
+  agreement_reference text,
+  legal_name          text,
+  address             jsonb,
+  tax_ids             jsonb not null default '[]'::jsonb,
+  contacts            jsonb not null default '[]'::jsonb,
+  ap_email            text,
+  po_number           text,
+  language            text not null default 'en'::text,
   constraint billing_account_pkey PRIMARY KEY (org_id, account_id),
   constraint billing_account_slug_once_per_organization UNIQUE (org_id, slug),
   constraint billing_account_org_id_fkey FOREIGN KEY (org_id) REFERENCES organization(org_id),
   constraint billing_account_org_id_parent_account_id_fkey FOREIGN KEY (org_id, parent_account_id) REFERENCES billing_account(org_id, account_id),
+  constraint billing_account_credit_limit_minor_check CHECK (credit_limit_minor >= 0),
   constraint billing_account_cycle_check CHECK (cycle = ANY (ARRAY['month'::text, 'quarter'::text, 'year'::text])),
   constraint billing_account_finalization_hours_check CHECK (finalization_hours >= 0 AND finalization_hours <= 2160),
   constraint billing_account_invoice_day_check CHECK (invoice_day >= 1 AND invoice_day <= 28),
@@ -122,6 +139,7 @@ create table billing_account (
   constraint billing_account_net_days_check CHECK (net_days >= 0 AND net_days <= 90),
   constraint billing_account_status_check CHECK (status = ANY (ARRAY['provisioning'::text, 'ready'::text, 'suspended'::text, 'archived'::text]))
 );
+CREATE INDEX billing_account_by_parent ON public.billing_account USING btree (org_id, parent_account_id) WHERE (parent_account_id IS NOT NULL);
 
 create table binding (
   org_id         text not null,
@@ -132,11 +150,14 @@ create table binding (
   reason         text not null default ''::text,
   created_by     text not null,
   created_at     timestamp with time zone not null,
+  supersedes     text,
   constraint binding_pkey PRIMARY KEY (org_id, binding_id),
   constraint binding_starts_once_per_project UNIQUE (org_id, project_id, effective_from),
+  constraint binding_supersedes_once UNIQUE (org_id, project_id, supersedes),
   constraint binding_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id),
   constraint binding_org_id_project_id_fkey FOREIGN KEY (org_id, project_id) REFERENCES project(org_id, project_id)
 );
+CREATE INDEX binding_by_account ON public.binding USING btree (org_id, account_id, effective_from);
 
 create table catalog_version (
   only_one boolean not null default true,
@@ -318,6 +339,7 @@ create table organization (
   constraint organization_kind_check CHECK (kind = ANY (ARRAY['direct'::text, 'partner'::text, 'partner_customer'::text])),
   constraint organization_status_check CHECK (status = ANY (ARRAY['active'::text, 'suspended'::text, 'closed'::text]))
 );
+CREATE INDEX organization_by_parent ON public.organization USING btree (parent_org_id) WHERE (parent_org_id IS NOT NULL);
 
 create table price (
   price_id       text not null,

@@ -88,6 +88,21 @@ export type BillingAccountTable = {
   finalization_hours: Generated<number>;
   late_usage: Generated<"next_invoice" | "own_document" | "hold">;
   zero_invoices: Generated<boolean>;
+  status_reason: Generated<string>;
+  status_at: string | null;
+  activated_at: string | null;
+  cause_cleared_at: string | null;
+  cause_cleared_by: string | null;
+  terms_granted_at: string | null;
+  credit_limit_minor: bigint | null;
+  agreement_reference: string | null;
+  legal_name: string | null;
+  address: unknown | null;
+  tax_ids: Generated<unknown>;
+  contacts: Generated<unknown>;
+  ap_email: string | null;
+  po_number: string | null;
+  language: Generated<string>;
 };
 
 export type BindingTable = {
@@ -99,6 +114,7 @@ export type BindingTable = {
   reason: Generated<string>;
   created_by: string;
   created_at: string;
+  supersedes: string | null;
 };
 
 export type CatalogVersionTable = {

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { createApiKey, revokeApiKey } from "../../flows/manage-api-keys.ts";
+import { getProject } from "../../flows/manage-projects.ts";
 import { findApiKey, listApiKeys } from "../../store/api-keys.ts";
 import { Problem } from "../../domain/refusals/index.ts";
 import {
@@ -49,11 +50,14 @@ const create = endpoint({
   body: NewOrganizationKeyBody,
   response: IssuedKeyView,
   success: 201,
-  problems: keyProblems,
+  problems: [...keyProblems, "project_not_found"],
   run: async (env, { organization, caller, author, body }) => {
     const { key, secret } = await createApiKey(env, caller, author, {
       organizationId: organization.id,
-      projectId: null,
+      projectId:
+        body.project === undefined
+          ? null
+          : (await getProject(env.store.db, organization.id, body.project)).id,
       name: body.name,
       roles: body.roles,
       permissions: body.permissions,

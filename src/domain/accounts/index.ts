@@ -1,4 +1,37 @@
 export {
+  type AccountEdit,
+  type AccountHistory,
+  type AccountParentRefusal,
+  type Address,
+  accountDepthMax,
+  type BillingAccount,
+  type Contact,
+  type Cycle,
+  cycles,
+  type EditRefusal,
+  hasHistory,
+  mayBePaidBy,
+  mayEdit,
+  type TaxId,
+  type Terms,
+} from "./account.ts";
+export { type Condition, conditionsOf, type InvoicingFacts } from "./conditions.ts";
+export {
+  type AccountEvent,
+  type AccountStatus,
+  accountEvents,
+  accountStatuses,
+  type ClosingFacts,
+  type ClosingRefusal,
+  mayArchive,
+  mayReactivate,
+  type ReactivationRefusal,
+  type SuspensionCode,
+  suspensionCodes,
+  type TransitionRefusal,
+  transitions,
+} from "./lifecycle.ts";
+export {
   mayStandBelow,
   type Organization,
   type OrganizationKind,
@@ -8,3 +41,15 @@ export {
   organizationStatuses,
   type ParentRefusal,
 } from "./organization.ts";
+export type { Project } from "./project.ts";
+export {
+  type Binding,
+  type BindingDecision,
+  type BindingFacts,
+  type BindingRefusal,
+  type BindingWish,
+  bind,
+  type Interval,
+  intervalAt,
+  timelineOf,
+} from "./timeline.ts";

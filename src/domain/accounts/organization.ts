@@ -22,10 +22,9 @@ export type Organization = {
 export const organizationDepthMax = 5;
 
 export type ParentRefusal =
-  | "parent_is_self"
-  | "parent_makes_circle"
-  | "parent_too_deep"
-  | "parent_unfit";
+  | "organization_parent_circle"
+  | "organization_parent_too_deep"
+  | "organization_parent_unfit";
 
 /**
  * Whether an organization may stand below a parent. `lineage` is the parent, its parent, and so on up; `heightBelow` how
@@ -37,10 +36,11 @@ export function mayStandBelow(
   heightBelow = 0,
 ): ParentRefusal | undefined {
   const parent = lineage[0];
-  if (!parent) return child.kind === "partner_customer" ? "parent_unfit" : undefined;
-  if (parent.id === child.id) return "parent_is_self";
-  if (lineage.some((ancestor) => ancestor.id === child.id)) return "parent_makes_circle";
-  if (parent.kind !== "partner" || child.kind === "direct") return "parent_unfit";
-  if (lineage.length + 1 + heightBelow > organizationDepthMax) return "parent_too_deep";
+  if (!parent) return child.kind === "partner_customer" ? "organization_parent_unfit" : undefined;
+  if (parent.id === child.id) return "organization_parent_circle";
+  if (lineage.some((ancestor) => ancestor.id === child.id)) return "organization_parent_circle";
+  if (parent.kind !== "partner" || child.kind === "direct") return "organization_parent_unfit";
+  if (lineage.length + 1 + heightBelow > organizationDepthMax)
+    return "organization_parent_too_deep";
   return undefined;
 }

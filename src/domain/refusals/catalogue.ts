@@ -3,9 +3,115 @@
  * status of each stands in `api/problems.ts`; a test keeps the two and the reference page in step. Keep sorted by code.
  */
 export const refusals = {
+  account_already_suspended: {
+    title: "The account is already suspended",
+    advice: "Clear its cause and reactivate it, or leave it.",
+  },
+  account_archived: {
+    title: "The account is archived",
+    advice: "An archived account is read-only for good. Open a new one.",
+  },
+  account_cause_not_cleared: {
+    title: "The cause of the suspension is not cleared",
+    advice: "Record with clear-cause that the cause is gone, then ask somebody else to reactivate.",
+  },
+  account_currency_fixed: {
+    title: "The currency of an account cannot change any more",
+    advice: "Open another account in the other currency and bind the projects to it.",
+  },
+  account_has_balance: {
+    title: "Something is still to be invoiced or paid",
+    advice: "Issue and settle what is open, then archive the account.",
+  },
+  account_has_bindings: {
+    title: "Projects are still bound to the account",
+    advice: "Bind them to another account, or to none, first.",
+  },
+  account_has_children: {
+    title: "Other accounts are paid for by this one",
+    advice: "Give them another parent, or none, first.",
+  },
+  account_has_history: {
+    title: "An account with history cannot be destroyed",
+    advice: "Archive it: it disappears from use, and its documents stay readable.",
+  },
+  account_needs_other_approver: {
+    title: "Who cleared the cause cannot approve the reactivation",
+    advice: "Ask another person with the permission accounts.approve.",
+  },
   account_not_found: {
     title: "No such billing account",
     advice: "Check the id or slug, and that it belongs to this organization.",
+  },
+  account_not_ready: {
+    title: "The account is not ready",
+    advice: "It needs a way to pay first: terms granted by staff, or a payment method.",
+  },
+  account_not_suspended: {
+    title: "The account is not suspended",
+    advice: "There is nothing to clear or to lift.",
+  },
+  account_parent_circle: {
+    title: "An account cannot be paid for by itself or by one below it",
+    advice: "Choose a parent outside its own subtree.",
+  },
+  account_parent_currency: {
+    title: "Parent and child must have the same currency",
+    advice: "Choose a parent in the same currency: nothing is converted implicitly.",
+  },
+  account_parent_too_deep: {
+    title: "Accounts are nested too deeply",
+    advice: "At most four levels: choose a parent higher up.",
+  },
+  account_periods_fixed: {
+    title: "Zone, invoice day and cycle cannot change any more",
+    advice:
+      "The account has usage or invoices, and its periods must go on without a gap. Open another account.",
+  },
+  account_suspended: {
+    title: "The account is suspended",
+    advice: "Existing bindings stay; new ones need the account reactivated.",
+  },
+  binding_backdate_forbidden: {
+    title: "The key may not bind with effect from the past",
+    advice: "Use a key with the permission bindings.backdate, or leave effective_from out.",
+  },
+  binding_backdate_needs_reason: {
+    title: "A back-dated binding needs a reason",
+    advice: "Say why in reason: it becomes part of the audit trail.",
+  },
+  binding_before_project: {
+    title: "The binding would start before the project was there",
+    advice: "Start at or after the project's created_at.",
+  },
+  binding_exists: {
+    title: "The project already has a binding from this moment",
+    advice: "Bindings are never changed. Choose a later moment to supersede it.",
+  },
+  binding_immutable: {
+    title: "Bindings are never changed or removed",
+    advice: "Create a new binding: it supersedes this one from its effective_from on.",
+  },
+  binding_not_found: {
+    title: "No such binding",
+    advice: "Check the id, and that it belongs to this organization.",
+  },
+  binding_not_superseded: {
+    title: "Another account pays for the project then",
+    advice: "Name that binding in supersedes if you mean to replace it.",
+  },
+  binding_overlaps: {
+    title: "Somebody already paid for the project at that time",
+    advice: "The past can be filled only where nobody paid.",
+  },
+  binding_superseded: {
+    title: "That binding is not the one to supersede",
+    advice:
+      "Read the project's bindings again: the one in force then has another id, or already a successor.",
+  },
+  binding_unchanged: {
+    title: "That account already pays for the project",
+    advice: "There is nothing to change.",
   },
   body_not_json: {
     title: "The body is not JSON",
@@ -14,6 +120,14 @@ export const refusals = {
   body_too_large: {
     title: "The body is too large",
     advice: "Send less at once; the limit stands in the detail.",
+  },
+  clock_goes_back: {
+    title: "The clock only moves forward",
+    advice: "Choose a later moment than the organization's now.",
+  },
+  clock_not_sandbox: {
+    title: "Only a sandbox organization has a clock of its own",
+    advice: "Create an organization with sandbox set.",
   },
   content_type_not_supported: {
     title: "This content type is not accepted here",
@@ -66,9 +180,25 @@ export const refusals = {
     title: "This address does not take this method",
     advice: "Use one of the methods in the Allow header.",
   },
+  organization_not_active: {
+    title: "The organization is suspended or closed",
+    advice: "Reactivate it first.",
+  },
   organization_not_found: {
     title: "No such organization",
     advice: "Check the id or slug, and that your key may see it.",
+  },
+  organization_parent_circle: {
+    title: "An organization cannot stand below itself",
+    advice: "Choose another parent.",
+  },
+  organization_parent_too_deep: {
+    title: "Organizations are nested too deeply",
+    advice: "At most five levels: choose a parent higher up.",
+  },
+  organization_parent_unfit: {
+    title: "That organization cannot be the parent",
+    advice: "Customers of a partner stand below a partner; direct organizations below nobody.",
   },
   organization_required: {
     title: "The request does not say which organization it is about",
@@ -78,9 +208,29 @@ export const refusals = {
     title: "The key may not do this",
     advice: "Use a key with the permission named in the detail.",
   },
+  price_book_currency: {
+    title: "The price book has another currency than the account",
+    advice: "Choose a book in the account's currency: nothing is converted implicitly.",
+  },
+  price_book_not_found: {
+    title: "No such price book",
+    advice: "Check its code.",
+  },
+  project_closed: {
+    title: "The project is closed",
+    advice: "A closed project takes no new bindings.",
+  },
   project_forbidden: {
     title: "The key is limited to another project",
     advice: "Use a key of the organization, or of that project.",
+  },
+  project_has_history: {
+    title: "A project with history cannot be destroyed",
+    advice: "Close it instead: its usage and bindings stay readable.",
+  },
+  project_not_found: {
+    title: "No such project",
+    advice: "Check the id or slug, and that it belongs to this organization.",
   },
   rate_limited: {
     title: "Too many requests",
@@ -106,6 +256,18 @@ export const refusals = {
   service_busy: {
     title: "Too much at once",
     advice: "Nothing was changed. Wait as long as Retry-After says and send the same again.",
+  },
+  slug_taken: {
+    title: "The slug is already in use",
+    advice: "Choose another slug.",
+  },
+  subject_not_found: {
+    title: "No such subject",
+    advice: "Check its spelling.",
+  },
+  subject_taken: {
+    title: "The subject already names another project",
+    advice: "Remove it there first, or send events with the project's own id.",
   },
 } as const satisfies Record<string, { readonly title: string; readonly advice: string }>;
 
