@@ -115,8 +115,10 @@ export type EndpointSpec<
   readonly run: (
     env: Env,
     request: ApiRequest<z.output<P>, z.output<Q>, z.output<B>>,
-  ) => Promise<z.input<R> | Reply | null> | z.input<R> | Reply | null;
+  ) => Answer<NoInfer<R>> | Promise<Answer<NoInfer<R>>>;
 };
+
+type Answer<R extends z.ZodType> = z.input<R> | Reply | null;
 
 /** An endpoint among others, its types forgotten. */
 export type Endpoint = Omit<

@@ -58,3 +58,8 @@ export const NewBindingBody = z
 export const BindingsView = z
   .strictObject({ object: z.literal("list"), data: z.array(BindingView) })
   .openapi("BindingTimeline");
+
+export const bindingsView = (timeline: readonly Interval[]): z.input<typeof BindingsView> => ({
+  object: "list",
+  data: timeline.map(bindingView),
+});

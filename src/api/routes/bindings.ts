@@ -11,6 +11,7 @@ import {
   BindingParam,
   BindingsView,
   BindingView,
+  bindingsView,
   bindingView,
   NewBindingBody,
 } from "../contract/bindings.ts";
@@ -32,7 +33,7 @@ const ofProject = endpoint({
   problems: ["project_not_found"],
   run: async (env, { organization, params }) => {
     const timeline = await readProjectTimeline(env.store.db, organization.id, params.project);
-    return { object: "list", data: timeline.map(bindingView) };
+    return bindingsView(timeline);
   },
 });
 
@@ -49,7 +50,7 @@ const ofAccount = endpoint({
   run: async (env, { organization, params }) => {
     const account = await getAccount(env.store.db, organization.id, params.account);
     const timeline = await readAccountTimeline(env.store.db, organization.id, account.id);
-    return { object: "list", data: timeline.map(bindingView) };
+    return bindingsView(timeline);
   },
 });
 
