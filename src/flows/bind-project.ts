@@ -94,14 +94,10 @@ export async function bindProject(
       return { ...interval, backdated: decision.backdated };
     });
   } catch (error) {
-    switch (brokenConstraint(error)) {
-      case "binding_starts_once_per_project":
-        throw new Problem("binding_exists");
-      case "binding_supersedes_once":
-        throw new Problem("binding_superseded");
-      default:
-        throw error;
-    }
+    const broken = brokenConstraint(error);
+    if (broken === "binding_starts_once_per_project") throw new Problem("binding_exists");
+    if (broken === "binding_supersedes_once") throw new Problem("binding_superseded");
+    throw error;
   }
 }
 
