@@ -228,24 +228,63 @@ export async function loadBindings(
   return found;
 }
 
-/** Where an account's documents stand: the highest sequence any of them has looked at. */
-export type Billed = { readonly seq: bigint };
+/** How far an account's documents have come. */
+export type Billed = {
+  /** Every event up to this sequence has been looked at by a document. */
+  readonly seq: bigint;
+  /** How many documents there are: a new one is the next. */
+  readonly sequence: bigint;
+  /** Where the last period with an invoice ends: earlier periods are closed. Null: no periodic invoice yet. */
+  readonly invoicedUntil: Instant | null;
+  /** Starts of periods whose invoice was voided and not replaced: they wait for one of their own. */
+  readonly voidStarts: ReadonlySet<Instant>;
+};
 
-/**
- * Up to which event each account's issued documents have looked. Absent: nothing was issued yet.
- */
+export const nothingBilled: Billed = {
+  seq: 0n,
+  sequence: 0n,
+  invoicedUntil: null,
+  voidStarts: new Set(),
+};
+
+/** How far the documents of each account have come. Absent: there is none. */
 export async function loadBilled(
   db: Db,
   keys: readonly AccountKey[],
 ): Promise<Map<string, Billed>> {
-  const { rows } = await sql<{ org_id: string; account_id: string; seq: bigint }>`
-    select i.org_id, i.account_id, max((i.watermark ->> 'seq')::bigint) as seq
+  const { rows } = await sql<{
+    org_id: string;
+    account_id: string;
+    seq: bigint | null;
+    sequence: bigint | null;
+    invoiced_until: string | null;
+    void_starts: string[] | null;
+    starts: string[] | null;
+  }>`
+    select i.org_id, i.account_id, max(i.sequence) as sequence,
+           max((i.watermark ->> 'seq')::bigint) filter (where i.status <> 'void') as seq,
+           max(i.period_ends_at) filter (where i.status <> 'void' and i.kind = 'invoice') as invoiced_until,
+           array_agg(i.period_starts_at::text) filter (where i.status = 'void' and i.kind = 'invoice') as void_starts,
+           array_agg(i.period_starts_at::text) filter (where i.status <> 'void' and i.kind = 'invoice') as starts
     from invoice i
     join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[])
       as k (org_id, account_id) using (org_id, account_id)
-    where i.status <> 'void' and i.watermark ? 'seq'
     group by i.org_id, i.account_id`.execute(db);
-  return new Map(rows.map((row) => [accountKeyText(row.org_id, row.account_id), row]));
+  return new Map(
+    rows.map((row) => [
+      accountKeyText(row.org_id, row.account_id),
+      {
+        seq: row.seq ?? 0n,
+        sequence: row.sequence ?? 0n,
+        invoicedUntil: readInstantOrNull(row.invoiced_until),
+        voidStarts: new Set(
+          (row.void_starts ?? [])
+            .filter((start) => !(row.starts ?? []).includes(start))
+            .map(readInstant),
+        ),
+      },
+    ]),
+  );
 }
 
 /**

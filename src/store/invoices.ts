@@ -86,16 +86,24 @@ export async function listInvoiced(
 export const periodKeyText = (orgId: string, accountId: string, startsAt: Instant): string =>
   `${accountKeyText(orgId, accountId)} ${formatInstant(startsAt)}`;
 
-/** How many documents each account has: the next one's own place in its order. */
-export async function loadSequences(
-  db: Db,
+/**
+ * Hold accounts until the transaction ends: whoever puts a document on one of them takes turns. Returns the sequence of
+ * each account's last document.
+ */
+export async function lockDocuments(
+  tx: Tx,
   keys: readonly AccountKey[],
 ): Promise<Map<string, bigint>> {
+  await sql`
+    select from billing_account a
+    join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[])
+      as k (org_id, account_id) using (org_id, account_id)
+    order by a.org_id, a.account_id for no key update of a`.execute(tx);
   const { rows } = await sql<{ org_id: string; account_id: string; sequence: bigint }>`
     select i.org_id, i.account_id, max(i.sequence) as sequence from invoice i
     join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[])
       as k (org_id, account_id) using (org_id, account_id)
-    where i.sequence is not null group by 1, 2`.execute(db);
+    where i.sequence is not null group by 1, 2`.execute(tx);
   return new Map(rows.map((row) => [accountKeyText(row.org_id, row.account_id), row.sequence]));
 }
 

@@ -27,9 +27,19 @@ export type Segment = {
 export type PricedUsage = {
   readonly version: PriceVersion;
   readonly slice: Period;
+  /** What is to be priced: the metered quantity without the covered one. */
+  readonly quantity: Decimal;
+  readonly covered: Decimal;
+  readonly eventCount: bigint;
+  /** Whether the price looks at dimensions; else only the quantity counts. */
+  readonly splitsByDimension: boolean;
+  readonly byDimensions: readonly DimensionUsage[];
+};
+
+export type DimensionUsage = {
+  readonly dimensions: string;
   readonly quantity: Decimal;
   readonly eventCount: bigint;
-  readonly byDimensions: readonly { readonly dimensions: string; readonly quantity: Decimal }[];
 };
 
 /**
@@ -86,15 +96,14 @@ function usageCharge(facts: ChargeFacts, offer: Offer, rate: Rate): Charge | und
   const covered = facts.covered.filter((part) => part.skuCode === offer.skuCode);
 
   const segments = rate(
-    pricedSlices(offer, period).map(({ version, slice }) => ({
-      version,
-      slice,
-      ...uncovered(
+    pricedSlices(offer, period).map((priced) =>
+      pricedUsage(
         offer,
-        measured.filter((part) => overlaps(part.slice, slice)),
-        covered.filter((part) => overlaps(part.slice, slice)),
+        priced,
+        measured.filter((part) => overlaps(part.slice, priced.slice)),
+        covered.filter((part) => overlaps(part.slice, priced.slice)),
       ),
-    })),
+    ),
   );
   return {
     cause: usageCause(offer.skuCode, period),
@@ -126,16 +135,30 @@ function pricedSlices(offer: Offer, period: Period): PricedSlice[] {
   return last ? [{ version: last.version, slice: period }] : [];
 }
 
-function uncovered(offer: Offer, parts: readonly Measured[], covered: readonly Coverage[]) {
+function pricedUsage(
+  offer: Offer,
+  { version, slice }: PricedSlice,
+  parts: readonly Measured[],
+  coverage: readonly Coverage[],
+): PricedUsage {
   const groups = new Map<string, Measured[]>();
   for (const part of parts)
     groups.set(part.dimensions, [...(groups.get(part.dimensions) ?? []), part]);
+  const covered = sumOf(coverage.map((part) => part.quantity));
   return {
-    quantity: subtract(quantityOf(offer.meter, parts), sumOf(covered.map((part) => part.quantity))),
+    version,
+    slice,
+    quantity: subtract(quantityOf(offer.meter, parts), covered),
+    covered,
     eventCount: countOf(parts),
+    splitsByDimension: version.price.model === "matrix" || version.price.groupBy.length > 0,
     byDimensions: [...groups]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([dimensions, same]) => ({ dimensions, quantity: quantityOf(offer.meter, same) })),
+      .map(([dimensions, same]) => ({
+        dimensions,
+        quantity: quantityOf(offer.meter, same),
+        eventCount: countOf(same),
+      })),
   };
 }
 

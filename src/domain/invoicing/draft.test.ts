@@ -64,7 +64,7 @@ const offerAt = (...prices: [from: string, unitAmount: string][]): Offer => ({
     book: "retail-usd",
     skuCode: "API",
     effectiveFrom: instant(from),
-    price: { model: "per_unit", unitAmount: decimal(unitAmount), currency: usd } as Price,
+    price: { model: "per_unit", unitAmount: decimal(unitAmount), currency: usd, groupBy: [] as string[] } as unknown as Price,
     definition: { model: "per_unit", unit_amount: unitAmount },
   })),
 });

@@ -46,3 +46,4 @@ export { isAdditive, quantityOf } from "./measure.ts";
 export { type DocumentKind, documentNumber, type Series, seriesFor } from "./number.ts";
 export { bookChain, mergeVersions } from "./offers.ts";
 export { pipeline, pipelineVersion } from "./pipeline.ts";
+export { ratePrimary } from "./rate.ts";

@@ -1,0 +1,47 @@
+import { canonicalJson } from "../../kit/canonical-json.ts";
+import { decimalOf, isZero, negate } from "../../kit/decimal.ts";
+import { explain, type PriceSlice, ratePeriod, type Usage } from "../rating/index.ts";
+import type { PricedUsage, Rate, Segment } from "./charges.ts";
+
+/** The rating that invoices use: all slices of the period in one, so that tiers go on from one price to the next. */
+export const ratePrimary: Rate = (slices) => {
+  if (slices.length === 0) return [];
+  const rated = ratePeriod(slices.map(priceSlice));
+  return rated.segments.map(
+    (segment): Segment => ({
+      quantity: segment.quantity,
+      unitAmount: segment.unitPrice,
+      amount: segment.amount,
+      because: explain(segment),
+      dimensions: canonicalJson(segment.dimensions),
+      priceId: segment.version,
+      slice: segment.period ?? wholeOf(slices),
+    }),
+  );
+};
+
+const wholeOf = (slices: readonly PricedUsage[]) => ({
+  startsAt: (slices[0] as PricedUsage).slice.startsAt,
+  endsAt: (slices.at(-1) as PricedUsage).slice.endsAt,
+});
+
+const priceSlice = (one: PricedUsage): PriceSlice => ({
+  price: one.version.price,
+  version: one.version.priceId,
+  period: one.slice,
+  usage: usageOf(one),
+});
+
+function usageOf(one: PricedUsage): Usage[] {
+  if (!one.splitsByDimension)
+    return [{ quantity: one.quantity, events: decimalOf(one.eventCount) }];
+  const parts = one.byDimensions.map(
+    (part): Usage => ({
+      quantity: part.quantity,
+      events: decimalOf(part.eventCount),
+      dimensions: JSON.parse(part.dimensions) as Record<string, string>,
+    }),
+  );
+  // What allowances and batches paid for comes off the whole, not off one dimension.
+  return isZero(one.covered) ? parts : [...parts, { quantity: negate(one.covered) }];
+}
