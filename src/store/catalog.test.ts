@@ -29,6 +29,7 @@ const price = {
   effectiveFrom: now,
   definition: { model: "per_unit", unit_amount: "0.001" },
   publishedBy: "test",
+  publishedAt: now,
 } as const;
 
 test("a process keeps the catalog until somebody changes it", async () => {
@@ -39,7 +40,7 @@ test("a process keeps the catalog until somebody changes it", async () => {
     await saveBook(tx, { code: "retail-usd", name: "Retail", currency: "USD", parent: null }, now);
     expect(await saveSku(tx, sku, now)).toBe(true);
     expect(await saveSku(tx, sku, now)).toBe(false);
-    await insertPrice(tx, price, now);
+    await insertPrice(tx, price);
     await bumpCatalogVersion(tx);
   });
 
@@ -50,7 +51,7 @@ test("a process keeps the catalog until somebody changes it", async () => {
 
 test("a price that starts at the same moment as another of its book and SKU is refused", async () => {
   const again = transaction(database.store.db, (tx) =>
-    insertPrice(tx, { ...price, priceId: "prc_2", version: 2 }, now),
+    insertPrice(tx, { ...price, priceId: "prc_2", version: 2 }),
   );
   expect(brokenConstraint(await again.catch((error: unknown) => error))).toBe(
     "price_starts_once_per_book_and_sku",

@@ -41,6 +41,7 @@ export type StoredPrice = {
   readonly effectiveFrom: Instant;
   readonly definition: unknown;
   readonly publishedBy: string;
+  readonly publishedAt: Instant;
 };
 
 /** The whole catalog: small, shared by all organizations, changed rarely. */
@@ -77,7 +78,7 @@ export async function readCatalog(db: Db): Promise<StoredCatalog> {
   const books = await sql<StoredBook>`
     select code, name, currency, parent from price_book order by code`.execute(db);
   const prices = await sql<PriceRow>`
-    select price_id, book, sku_code, currency, version, effective_from, definition, published_by
+    select price_id, book, sku_code, currency, version, effective_from, definition, published_by, published_at
     from price order by book, sku_code, effective_from`.execute(db);
 
   const byBook = new Map<string, Map<string, StoredPrice[]>>();
@@ -145,13 +146,13 @@ export async function saveBook(tx: Tx, book: StoredBook, now: Instant): Promise<
 }
 
 /** Publish a price. It is never changed afterwards: the same book, SKU and start twice is refused by the database. */
-export async function insertPrice(tx: Tx, price: StoredPrice, now: Instant): Promise<void> {
+export async function insertPrice(tx: Tx, price: StoredPrice): Promise<void> {
   await sql`
     insert into price (price_id, book, sku_code, currency, version, effective_from, definition,
                        published_by, published_at)
     values (${price.priceId}, ${price.book}, ${price.skuCode}, ${price.currency}, ${price.version},
             ${writeInstant(price.effectiveFrom)}, ${JSON.stringify(price.definition)}::jsonb,
-            ${price.publishedBy}, ${writeInstant(now)})`.execute(tx);
+            ${price.publishedBy}, ${writeInstant(price.publishedAt)})`.execute(tx);
 }
 
 type MeterRow = {
@@ -181,6 +182,7 @@ type PriceRow = {
   effective_from: string;
   definition: unknown;
   published_by: string;
+  published_at: string;
 };
 
 const meterOf = (row: MeterRow): StoredMeter => ({
@@ -210,4 +212,5 @@ const priceOf = (row: PriceRow): StoredPrice => ({
   effectiveFrom: readInstant(row.effective_from),
   definition: row.definition,
   publishedBy: row.published_by,
+  publishedAt: readInstant(row.published_at),
 });

@@ -429,3 +429,15 @@ function remembered<T>(read: (text: string) => T): (text: string) => T {
     return value;
   };
 }
+
+/** Up to which event the documents before this one had looked: what came after it is what this one restates. */
+export async function loadSeenBefore(
+  db: Db,
+  of: AccountKey & { readonly sequence: bigint | null },
+): Promise<bigint> {
+  const { rows } = await sql<{ seq: bigint | null }>`
+    select max((watermark ->> 'seq')::bigint) as seq from invoice
+    where org_id = ${of.orgId} and account_id = ${of.accountId} and status <> 'void'
+      and sequence < ${(of.sequence ?? 0n).toString()}::bigint`.execute(db);
+  return rows[0]?.seq ?? 0n;
+}

@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from "kysely";
 import type { Meter, MeterFilter } from "../domain/catalog/index.ts";
 import type { Measured } from "../domain/invoicing/index.ts";
 import { canonicalJson } from "../kit/canonical-json.ts";
+import { formatDecimal } from "../kit/decimal.ts";
 import type { Instant, Period } from "../kit/time.ts";
 import { readDecimal, readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
 import type { Db } from "./connect.ts";
@@ -115,7 +116,8 @@ function totalOf(meter: Meter): RawBuilder<unknown> {
 const isRanged = (meter: Meter): boolean =>
   meter.aggregation !== "count" && meter.aggregation !== "unique";
 
-function dimensionValues(meter: Meter): RawBuilder<unknown> {
+/** The values of a meter's declared dimensions in an event `e`, in SQL, in the order of their declaration. */
+export function dimensionValues(meter: Meter): RawBuilder<unknown> {
   if (meter.dimensions.length === 0) return sql`array[]::text[]`;
   const values = meter.dimensions.map(
     ({ key }) =>
@@ -125,15 +127,10 @@ function dimensionValues(meter: Meter): RawBuilder<unknown> {
 }
 
 function rawMeasured(meter: Meter, row: RawRow): Measured {
-  const values: Record<string, string> = {};
-  meter.dimensions.forEach(({ key }, i) => {
-    const value = row.dimension_values[i];
-    if (value !== null && value !== undefined) values[key] = value;
-  });
   return {
     meterKey: meter.key,
     projectId: row.project_id,
-    dimensions: canonicalJson(values),
+    dimensions: canonicalJson(rawDimensions(meter, row.dimension_values)),
     slice: { startsAt: readInstant(row.starts_at), endsAt: readInstant(row.ends_at) },
     eventCount: row.event_count,
     total: readDecimal(row.total ?? "0"),
@@ -143,6 +140,19 @@ function rawMeasured(meter: Meter, row: RawRow): Measured {
     latestAt: readInstantOrNull(row.latest_at),
     latestSeq: row.latest_seq,
   };
+}
+
+/** Those values under their names. */
+export function rawDimensions(
+  meter: Meter,
+  row: readonly (string | null)[],
+): Record<string, string> {
+  const values: Record<string, string> = {};
+  meter.dimensions.forEach(({ key }, i) => {
+    const value = row[i];
+    if (value !== null && value !== undefined) values[key] = value;
+  });
+  return values;
 }
 
 /** An event as the explanation of a line shows it, with what it counted for. */
@@ -170,14 +180,54 @@ type ExplainedRow = {
   data: unknown;
 };
 
-/** The events a meter measured for an account in a period, in the order of time, from a position on. */
+/** Which events explain a line: those of an account that a meter measured in a period, between two sequences. */
+export type Explained = AccountKey & {
+  readonly meter: Meter;
+  readonly period: Period;
+  readonly sinceSeq: bigint;
+  readonly untilSeq: bigint;
+};
+
+const explained = (what: Explained): RawBuilder<unknown> => sql`
+  e.org_id = ${what.orgId} and e.account_id = ${what.accountId}
+  and e.time >= ${writeInstant(what.period.startsAt)} and e.time < ${writeInstant(what.period.endsAt)}
+  and e.seq > ${what.sinceSeq.toString()}::bigint and e.seq <= ${what.untilSeq.toString()}::bigint
+  and ${measuredBy(what.meter)}`;
+
+/** A day's share of a line, in one project. */
+export type ExplainedBucket = {
+  readonly day: string;
+  readonly projectId: string;
+  readonly eventCount: bigint;
+  readonly quantity: string;
+};
+
+/** The same events by day and project. */
+export async function listExplainedBuckets(
+  db: Db,
+  what: Explained & { readonly zone: string },
+): Promise<ExplainedBucket[]> {
+  const { rows } = await sql<{
+    day: string;
+    project_id: string;
+    event_count: bigint;
+    quantity: string;
+  }>`
+    select (e.time at time zone ${what.zone})::date::text as day, e.project_id, count(*) as event_count,
+           sum(${quantityOfEvent(what.meter)}) as quantity
+    from usage_event e where ${explained(what)} group by 1, 2 order by 1, 2`.execute(db);
+  return rows.map((row) => ({
+    day: row.day,
+    projectId: row.project_id,
+    eventCount: row.event_count,
+    quantity: formatDecimal(readDecimal(row.quantity)),
+  }));
+}
+
+/** The events themselves, in the order of time, from a position on. */
 export async function pageExplainedEvents(
   db: Db,
-  what: AccountKey & {
-    meter: Meter;
-    period: Period;
-    sinceSeq: bigint;
-    untilSeq: bigint;
+  what: Explained & {
     after: { time: string; seq: bigint } | undefined;
     limit: number;
   },
@@ -188,11 +238,7 @@ export async function pageExplainedEvents(
   const { rows } = await sql<ExplainedRow>`
     select e.seq, e.time, e.received_at, e.source, e.id, e.project_id, e.subject, e.data,
            ${quantityOfEvent(what.meter)} as quantity
-    from usage_event e
-    where e.org_id = ${what.orgId} and e.account_id = ${what.accountId}
-      and e.time >= ${writeInstant(what.period.startsAt)} and e.time < ${writeInstant(what.period.endsAt)}
-      and e.seq > ${what.sinceSeq.toString()}::bigint and e.seq <= ${what.untilSeq.toString()}::bigint
-      and ${measuredBy(what.meter)} ${after}
+    from usage_event e where ${explained(what)} ${after}
     order by e.time, e.seq limit ${what.limit}`.execute(db);
   return rows.map((row) => ({
     seq: row.seq,
@@ -202,7 +248,7 @@ export async function pageExplainedEvents(
     id: row.id,
     projectId: row.project_id,
     subject: row.subject,
-    quantity: row.quantity,
+    quantity: formatDecimal(readDecimal(row.quantity)),
     data: row.data,
   }));
 }

@@ -64,7 +64,12 @@ const offerAt = (...prices: [from: string, unitAmount: string][]): Offer => ({
     book: "retail-usd",
     skuCode: "API",
     effectiveFrom: instant(from),
-    price: { model: "per_unit", unitAmount: decimal(unitAmount), currency: usd, groupBy: [] as string[] } as unknown as Price,
+    price: {
+      model: "per_unit",
+      unitAmount: decimal(unitAmount),
+      currency: usd,
+      groupBy: [] as string[],
+    } as unknown as Price,
     definition: { model: "per_unit", unit_amount: unitAmount },
   })),
 });
@@ -113,6 +118,7 @@ const draftOf = (expected: readonly Charge[], existing: readonly Existing[], per
     expected,
     existing,
     offers: facts().offers,
+    priceBook: "retail-usd",
     bindings: [],
     watermark: { seq: 7n },
   });

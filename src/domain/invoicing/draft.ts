@@ -19,6 +19,8 @@ export type DraftFacts = {
   /** What documents have already charged, for the same periods. */
   readonly existing: readonly Existing[];
   readonly offers: readonly Offer[];
+  /** The book the account buys from. */
+  readonly priceBook: string;
   readonly bindings: readonly BindingUsed[];
   readonly watermark: Watermark;
 };
@@ -47,6 +49,7 @@ export type DraftContent = {
     readonly invoice_day: number;
     readonly cycle: string;
     readonly net_days: number;
+    readonly price_book: string;
   };
   readonly currency: string;
   readonly period: ContentPeriod;
@@ -138,6 +141,7 @@ export function draft(facts: DraftFacts): Draft {
         invoice_day: account.calendar.invoiceDay,
         cycle: account.calendar.cycle,
         net_days: account.netDays,
+        price_book: facts.priceBook,
       },
       currency: account.currency,
       period: contentPeriod(period),

@@ -8,6 +8,7 @@ export {
   type Segment,
   usageCause,
 } from "./charges.ts";
+export { compareContents, type Mismatch } from "./compare.ts";
 export { differences, type Existing, type Line, netSegments } from "./difference.ts";
 export {
   type ContentLine,

@@ -121,6 +121,10 @@ export const refusals = {
     title: "The body is too large",
     advice: "Send less at once; the limit stands in the detail.",
   },
+  catalog_not_valid: {
+    title: "The catalog is not valid",
+    advice: "Mend what the errors point at and load it again.",
+  },
   clock_goes_back: {
     title: "The clock only moves forward",
     advice: "Choose a later moment than the organization's now.",
@@ -159,6 +163,31 @@ export const refusals = {
     title: "Something broke on our side",
     advice: "Try again. If it stays, report the request_id: it is in our log.",
   },
+  invoice_contradicted: {
+    title: "The invoice contradicts itself",
+    advice: "The detail names what contradicts what; mend it in the catalog, or ask support.",
+  },
+  invoice_line_not_found: {
+    title: "No such invoice line",
+    advice: "Lines are numbered from 1 in the order in which the invoice shows them.",
+  },
+  invoice_not_found: {
+    title: "No such invoice",
+    advice: "Check the id or number, and that it belongs to this organization.",
+  },
+  invoice_not_verified: {
+    title: "The invoice does not re-derive",
+    advice:
+      "An independent computation from the raw events gives another result; the facts name the differences.",
+  },
+  invoice_period_not_final: {
+    title: "The period cannot be invoiced yet",
+    advice: "Wait until its finalization window is over, or pass force to close it now.",
+  },
+  invoice_status_conflict: {
+    title: "The invoice is in another state",
+    advice: "See its status; the detail says what is possible from there.",
+  },
   key_missing: {
     title: "No API key was sent",
     advice: "Send the header Authorization: Bearer tl_… with a key of this installation.",
@@ -179,6 +208,11 @@ export const refusals = {
   method_not_allowed: {
     title: "This address does not take this method",
     advice: "Use one of the methods in the Allow header.",
+  },
+  nothing_to_invoice: {
+    title: "Nothing to invoice",
+    advice:
+      "The period has no charge and no correction; a zero statement is a setting of the account.",
   },
   organization_not_active: {
     title: "The organization is suspended or closed",
@@ -203,6 +237,10 @@ export const refusals = {
   organization_required: {
     title: "The request does not say which organization it is about",
     advice: "Name it in the header Tallyline-Organization, or use a key of that organization.",
+  },
+  period_not_over: {
+    title: "The period is not over",
+    advice: "Wait until it ends in the account's own time zone.",
   },
   permission_missing: {
     title: "The key may not do this",

@@ -1,0 +1,32 @@
+import type { Coverage, FixedCharge } from "../domain/invoicing/index.ts";
+import type { Period } from "../kit/time.ts";
+import type { Db } from "../store/connect.ts";
+import type { AccountKey } from "../store/invoice-facts.ts";
+
+/** What else than its own usage prices an account's period: fees and purchases, and units already paid for. */
+export type OtherCharges = {
+  readonly fixed: readonly FixedCharge[];
+  readonly covered: readonly Coverage[];
+};
+
+/** One room's share of the charges, for many account periods at once, in the order they were asked for. */
+export type ChargeSource = (
+  db: Db,
+  spans: readonly (AccountKey & { period: Period })[],
+) => Promise<readonly OtherCharges[]>;
+
+/** Every room that puts something on an invoice beside usage prices. Order does not matter. */
+export const chargeSources: readonly ChargeSource[] = [];
+
+/** All rooms' shares together. */
+export async function loadOtherCharges(
+  db: Db,
+  spans: readonly (AccountKey & { period: Period })[],
+): Promise<OtherCharges[]> {
+  const shares: (readonly OtherCharges[])[] = [];
+  for (const source of chargeSources) shares.push(await source(db, spans));
+  return spans.map((_, i) => ({
+    fixed: shares.flatMap((share) => share[i]?.fixed ?? []),
+    covered: shares.flatMap((share) => share[i]?.covered ?? []),
+  }));
+}

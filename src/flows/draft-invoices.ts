@@ -1,0 +1,221 @@
+import {
+  type Charge,
+  contradictions,
+  type Draft,
+  draft,
+  expectedCharges,
+  isAdditive,
+  type Measured,
+  type Offer,
+  periodAt,
+  priceCuts,
+  ratePrimary,
+  type Rate,
+} from "../domain/invoicing/index.ts";
+import { contains, type Instant, type Period } from "../kit/time.ts";
+import type { StoredCatalog } from "../store/catalog.ts";
+import type { Db } from "../store/connect.ts";
+import {
+  type AccountKey,
+  type AccountToInvoice,
+  accountKeyText,
+  type Billed,
+  fromRollups,
+  loadBilled,
+  loadBindings,
+  loadExisting,
+  loadHeads,
+  loadLateDays,
+  loadMeasured,
+  nothingBilled,
+  type UsageWindow,
+} from "../store/invoice-facts.ts";
+import { measureRaw } from "../store/raw-usage.ts";
+import { loadOtherCharges } from "./charge-sources.ts";
+import { bookFor, readOffers } from "./read-offers.ts";
+
+/** One document wanted: an account, and the period it is for. */
+export type DraftRequest = { readonly of: AccountToInvoice; readonly period: Period };
+
+/** What a draft looked at, so that a second path can look at the same. */
+export type DraftScope = {
+  readonly of: AccountToInvoice;
+  readonly period: Period;
+  /** The period itself, and every closed one that late events touched. */
+  readonly periods: readonly Period[];
+  readonly priceBook: string;
+  readonly offers: readonly Offer[];
+  readonly seq: bigint;
+  /** The sequence of the account's last document when this one was drafted. */
+  readonly sequence: bigint;
+  /** Leave documents from this sequence on out of what was billed before. Undefined: all count. */
+  readonly below?: bigint;
+};
+
+export type Drafted = {
+  readonly scope: DraftScope;
+  readonly draft: Draft;
+  /** Why this document cannot be right, whoever computes it. */
+  readonly contradictions: readonly string[];
+};
+
+/**
+ * Draft many documents from one moment of the database: a handful of queries for all of them together. Call it in a
+ * `snapshot`, so that usage, documents and sequences belong together.
+ */
+export async function draftInvoices(
+  db: Db,
+  catalog: StoredCatalog,
+  requests: readonly DraftRequest[],
+): Promise<Drafted[]> {
+  const scopes = await scopeDrafts(db, catalog, requests);
+  return draftScopes(db, scopes, rollupUsage, ratePrimary);
+}
+
+/** How usage is measured: from the rollups, or by the second path from the raw events. */
+export type Measure = (
+  db: Db,
+  windows: readonly ScopedWindow[],
+) => Promise<Map<string, Measured[]>>;
+export type ScopedWindow = UsageWindow & { readonly untilSeq: bigint };
+
+const rollupUsage: Measure = async (db, windows) => {
+  const found = await loadMeasured(db, windows.filter(fromRollups));
+  const rest = windows.filter((window) => !fromRollups(window));
+  if (rest.length === 0) return found;
+  for (const [key, parts] of await measureRaw(db, rest))
+    found.set(key, [...(found.get(key) ?? []), ...parts]);
+  return found;
+};
+
+export const rawUsage: Measure = measureRaw;
+
+/** Work out what each draft has to look at: how far documents have come, and which closed periods late events touched. */
+async function scopeDrafts(
+  db: Db,
+  catalog: StoredCatalog,
+  requests: readonly DraftRequest[],
+): Promise<DraftScope[]> {
+  const keys = requests.map((request) => keyOf(request.of));
+  const heads = await loadHeads(db, keys);
+  const billed = await loadBilled(db, keys);
+  const facts = requests.map((request) => {
+    const key = textOf(request.of);
+    return { request, seq: heads.get(key) ?? 0n, billed: billed.get(key) ?? nothingBilled };
+  });
+  const late = await loadLateDays(
+    db,
+    facts
+      .filter((one) => one.billed.invoicedUntil !== null && one.seq > one.billed.seq)
+      .map((one) => ({
+        ...keyOf(one.request.of),
+        since: one.billed.seq,
+        until: one.seq,
+        before: one.request.period.startsAt,
+      })),
+  );
+  return facts.map(({ request, seq, billed: before }) => {
+    const touched = touchedPeriods(request, before, late.get(textOf(request.of)) ?? []);
+    const priceBook = bookFor(catalog, request.of.priceBook, request.of.account.currency);
+    return {
+      of: request.of,
+      period: request.period,
+      periods: [...touched, request.period],
+      priceBook,
+      offers: readOffers(catalog, priceBook),
+      seq,
+      sequence: before.sequence,
+    };
+  });
+}
+
+// Only closed periods: one that still waits for its own invoice will find the late events there.
+function touchedPeriods(request: DraftRequest, billed: Billed, late: readonly Instant[]): Period[] {
+  const { calendar } = request.of.account;
+  const touched = new Map<Instant, Period>();
+  for (const at of late) {
+    const span = periodAt(calendar, at);
+    const isClosed =
+      span.endsAt <= (billed.invoicedUntil ?? 0) && !billed.voidStarts.has(span.startsAt);
+    if (isClosed && span.startsAt < request.period.startsAt) touched.set(span.startsAt, span);
+  }
+  return [...touched.values()].toSorted((a, b) => a.startsAt - b.startsAt);
+}
+
+/** Measure, rate and difference what the scopes say, by whichever pair of paths. */
+export async function draftScopes(
+  db: Db,
+  scopes: readonly DraftScope[],
+  measure: Measure,
+  rate: Rate,
+): Promise<Drafted[]> {
+  const spans = scopes.flatMap((scope) =>
+    scope.periods.map((period) => ({ ...keyOf(scope.of), period, below: scope.below, scope })),
+  );
+  const measured = await measure(db, spans.flatMap(windowsOf));
+  const existing = await loadExisting(db, spans);
+  const others = await loadOtherCharges(db, spans);
+  const bindings = await loadBindings(
+    db,
+    scopes.map((scope) => ({ ...keyOf(scope.of), period: scope.period })),
+  );
+  const charges = new Map<DraftScope, { expected: Charge[]; objections: string[] }>();
+  spans.forEach(({ scope, period }, i) => {
+    const facts = {
+      account: scope.of.account,
+      period,
+      offers: scope.offers,
+      measured: (measured.get(textOf(scope.of)) ?? []).filter((part) =>
+        contains(period, part.slice.startsAt),
+      ),
+      fixed: others[i]?.fixed ?? [],
+      covered: others[i]?.covered ?? [],
+      bindings: [],
+    };
+    const found = charges.get(scope) ?? { expected: [], objections: [] };
+    charges.set(scope, found);
+    const objections = contradictions(facts);
+    found.objections.push(...objections);
+    if (objections.length === 0) found.expected.push(...expectedCharges(facts, rate));
+  });
+  return scopes.map((scope) => ({
+    scope,
+    contradictions: charges.get(scope)?.objections ?? [],
+    draft: draft({
+      account: scope.of.account,
+      period: scope.period,
+      expected: charges.get(scope)?.expected ?? [],
+      existing: (existing.get(textOf(scope.of)) ?? []).filter((one) =>
+        scope.periods.some((period) => contains(period, one.period.startsAt)),
+      ),
+      offers: scope.offers,
+      priceBook: scope.priceBook,
+      bindings: bindings.get(textOf(scope.of)) ?? [],
+      watermark: { seq: scope.seq },
+    }),
+  }));
+}
+
+function windowsOf(span: AccountKey & { period: Period; scope: DraftScope }): ScopedWindow[] {
+  const cuts = priceCuts(span.scope.offers, span.period);
+  return span.scope.offers.flatMap(({ meter, versions }) => {
+    const own = isAdditive(meter)
+      ? cuts.filter((cut) => versions.some((version) => version.effectiveFrom === cut))
+      : [];
+    const edges = [span.period.startsAt, ...own, span.period.endsAt];
+    return edges.slice(1).map((endsAt, i) => ({
+      orgId: span.orgId,
+      accountId: span.accountId,
+      meter,
+      slice: { startsAt: edges[i] as Instant, endsAt },
+      untilSeq: span.scope.seq,
+    }));
+  });
+}
+
+const keyOf = (of: AccountToInvoice): AccountKey => ({
+  orgId: of.account.orgId,
+  accountId: of.account.accountId,
+});
+const textOf = (of: AccountToInvoice): string =>
+  accountKeyText(of.account.orgId, of.account.accountId);

@@ -1,0 +1,134 @@
+import {
+  type DocumentKind,
+  type Draft,
+  finalize,
+  type Issued,
+  type IssuedContent,
+  isEmpty,
+  seriesFor,
+} from "../domain/invoicing/index.ts";
+import type { InvoiceId, MakeId } from "../kit/ids.ts";
+import type { Instant } from "../kit/time.ts";
+import type { Database, Tx } from "../store/connect.ts";
+import { accountKeyText } from "../store/invoice-facts.ts";
+import {
+  insertIssued,
+  listInvoiced,
+  lockDocuments,
+  lockSeries,
+  periodKeyText,
+  saveSeries,
+  type ToInsert,
+} from "../store/invoices.ts";
+import { transaction } from "../store/transaction.ts";
+import type { Drafted } from "./draft-invoices.ts";
+
+/** What became of one draft. */
+export type IssueResult =
+  | { readonly kind: "issued"; readonly invoiceId: string; readonly issued: Issued }
+  /** The period has its invoice already: this one, from an earlier run. */
+  | { readonly kind: "already"; readonly invoiceId: string }
+  /** Another document of the account came in between: draft again. */
+  | { readonly kind: "stale" }
+  /** Nothing was owed, and the account wants no zero statements. */
+  | { readonly kind: "empty" };
+
+type Issuer = { readonly store: { readonly db: Database }; readonly id: MakeId };
+
+/**
+ * Issue the periodic invoices of many accounts of one legal entity in one transaction: every number follows the one before
+ * it, and if anything fails no number was used. Safe to run again: what was issued stays as it is.
+ */
+export async function issueInvoices(
+  env: Issuer,
+  drafted: readonly Drafted[],
+  now: Instant,
+  createdBy: string,
+): Promise<IssueResult[]> {
+  if (drafted.length === 0) return [];
+  return transaction(env.store.db, async (tx) => {
+    const spans = drafted.map(({ scope }) => ({
+      orgId: scope.of.account.orgId,
+      accountId: scope.of.account.accountId,
+      period: scope.period,
+    }));
+    const last = await lockDocuments(tx, spans);
+    const invoiced = await listInvoiced(tx, spans);
+    const results: IssueResult[] = [];
+    const toNumber: { at: number; one: Drafted }[] = [];
+    drafted.forEach((one, i) => {
+      const { orgId, accountId } = one.scope.of.account;
+      const there = invoiced.get(periodKeyText(orgId, accountId, one.scope.period.startsAt));
+      const sequence = last.get(accountKeyText(orgId, accountId)) ?? 0n;
+      if (there !== undefined) results[i] = { kind: "already", invoiceId: there };
+      else if (sequence !== one.scope.sequence) results[i] = { kind: "stale" };
+      else if (isEmpty(one.draft) && !one.scope.of.account.zeroInvoices)
+        results[i] = { kind: "empty" };
+      else toNumber.push({ at: i, one });
+    });
+    const issued = await numberAndInsert(
+      tx,
+      toNumber.map(({ one }) => ({
+        invoiceId: env.id("invoice"),
+        kind: "invoice" as const,
+        draft: one.draft,
+        sequence: one.scope.sequence + 1n,
+        createdBy,
+      })),
+      now,
+    );
+    toNumber.forEach(({ at }, i) => {
+      const document = issued[i] as Issued;
+      results[at] = { kind: "issued", invoiceId: document.invoiceId, issued: document };
+    });
+    return results;
+  });
+}
+
+/** A document about to get its number. Its account is locked by `lockDocuments`. */
+export type Numberable = {
+  readonly invoiceId: InvoiceId | string;
+  readonly kind: DocumentKind;
+  readonly draft: Draft;
+  readonly sequence: bigint;
+  readonly note?: Pick<IssuedContent, "corrects" | "reason">;
+  readonly reasonCode?: string;
+  readonly createdBy: string;
+};
+
+/** Give documents the next numbers of their series and store them. Series are locked in the order of their names. */
+export async function numberAndInsert(
+  tx: Tx,
+  documents: readonly Numberable[],
+  now: Instant,
+): Promise<Issued[]> {
+  const bySeries = new Map<string, { at: number; one: Numberable }[]>();
+  documents.forEach((one, at) => {
+    const { legalEntity, series } = seriesFor(one.draft.account.legalEntity, one.kind);
+    const key = `${legalEntity}\n${series}`;
+    bySeries.set(key, [...(bySeries.get(key) ?? []), { at, one }]);
+  });
+  const issued: Issued[] = [];
+  const rows: ToInsert[] = [];
+  for (const [, same] of [...bySeries].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    const first = same[0]?.one as Numberable;
+    const series = seriesFor(first.draft.account.legalEntity, first.kind);
+    let n = await lockSeries(tx, series);
+    for (const { at, one } of same) {
+      n += 1n;
+      const { invoiceId, kind } = one;
+      const document = finalize(one.draft, { invoiceId, kind, series, n }, now, one.note);
+      issued[at] = document;
+      rows.push({
+        issued: document,
+        sequence: one.sequence,
+        createdBy: one.createdBy,
+        ...(one.note?.corrects ? { correctsId: one.note.corrects.id } : {}),
+        ...(one.reasonCode ? { reasonCode: one.reasonCode } : {}),
+      });
+    }
+    await saveSeries(tx, series, n);
+  }
+  await insertIssued(tx, rows);
+  return issued;
+}

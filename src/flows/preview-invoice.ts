@@ -1,0 +1,57 @@
+import { type Draft, periodAt, type Stage, stageOf } from "../domain/invoicing/index.ts";
+import { Problem } from "../domain/refusals/index.ts";
+import type { Instant } from "../kit/time.ts";
+import { getCatalog } from "../store/catalog.ts";
+import { findAccountToInvoice, type AccountToInvoice } from "../store/invoice-facts.ts";
+import { snapshot } from "../store/transaction.ts";
+import { type Drafted, draftInvoices } from "./draft-invoices.ts";
+import type { Env } from "./env.ts";
+
+export type Preview = {
+  readonly stage: Stage;
+  readonly draft: Draft;
+  readonly contradictions: readonly string[];
+};
+
+/** What the invoice of a period would be if nothing more arrived: the running period unless another moment is named. */
+export async function previewInvoice(
+  env: Env,
+  orgId: string,
+  account: string,
+  now: Instant,
+  at: Instant = now,
+): Promise<Preview> {
+  const { drafted, of } = await draftFor(env, orgId, account, at);
+  return {
+    stage: stageOf(of.account, drafted.scope.period, now),
+    draft: drafted.draft,
+    contradictions: drafted.contradictions,
+  };
+}
+
+/** The draft of the period that contains a moment, for an account by id or slug. */
+async function draftFor(
+  env: Env,
+  orgId: string,
+  account: string,
+  at: Instant,
+): Promise<{ of: AccountToInvoice; drafted: Drafted }> {
+  const catalog = await getCatalog(env.store);
+  const of = await getAccountToInvoice(env, orgId, account);
+  const period = periodAt(of.account.calendar, at);
+  const [drafted] = await snapshot(env.store.db, (db) =>
+    draftInvoices(db, catalog, [{ of, period }]),
+  );
+  return { of, drafted: drafted as Drafted };
+}
+
+/** The account by id or slug, or the refusal. */
+export async function getAccountToInvoice(
+  env: Env,
+  orgId: string,
+  account: string,
+): Promise<AccountToInvoice> {
+  const of = await findAccountToInvoice(env.store.db, orgId, account);
+  if (!of) throw new Problem("account_not_found", `there is no billing account ${account}`);
+  return of;
+}

@@ -1,0 +1,93 @@
+import { sql } from "kysely";
+import type { Meter } from "../domain/catalog/index.ts";
+import { canonicalJson } from "../kit/canonical-json.ts";
+import { formatDecimal } from "../kit/decimal.ts";
+import { formatInstant, type Period } from "../kit/time.ts";
+import { readDecimal, readInstant, writeInstant } from "./columns.ts";
+import type { Db } from "./connect.ts";
+import type { AccountKey } from "./invoice-facts.ts";
+import { dimensionValues, measuredBy, quantityOfEvent, rawDimensions } from "./raw-usage.ts";
+
+/** One quarter of an hour whose stored usage differs from what its events add up to. */
+export type RollupFault = {
+  readonly meterKey: string;
+  readonly bucketAt: string;
+  readonly projectId: string;
+  readonly dimensions: string;
+  readonly stored: string;
+  readonly recomputed: string;
+};
+
+/**
+ * Compare an account's rollups of a meter with its raw events, bucket by bucket. `period` null: all there ever was. Returns
+ * what differs, at most `limit`.
+ */
+export async function compareRollups(
+  db: Db,
+  of: AccountKey,
+  meter: Meter,
+  period: Period | null,
+  limit = 100,
+): Promise<RollupFault[]> {
+  const from = period ? writeInstant(period.startsAt) : "-infinity";
+  const to = period ? writeInstant(period.endsAt) : "infinity";
+  const raw = await sql<{
+    bucket_at: string;
+    project_id: string;
+    dimension_values: (string | null)[];
+    event_count: bigint;
+    total: string | null;
+  }>`
+    select date_bin('15 minutes', e.time, timestamptz '2000-01-01 00:00:00+00') as bucket_at, e.project_id,
+           ${dimensionValues(meter)} as dimension_values, count(*) as event_count,
+           sum(${quantityOfEvent(meter)}) as total
+    from usage_event e
+    where e.org_id = ${of.orgId} and e.account_id = ${of.accountId}
+      and e.time >= ${from}::timestamptz and e.time < ${to}::timestamptz and ${measuredBy(meter)}
+    group by 1, 2, 3`.execute(db);
+  const stored = await sql<{
+    bucket_at: string;
+    project_id: string;
+    dimensions: string;
+    event_count: bigint;
+    total: string;
+  }>`
+    select bucket_at, project_id, dimensions, event_count, total from usage_rollup
+    where org_id = ${of.orgId} and account_id = ${of.accountId} and meter_key = ${meter.key}
+      and bucket_at >= ${from}::timestamptz and bucket_at < ${to}::timestamptz`.execute(db);
+
+  const expected = new Map<string, string>();
+  for (const row of raw.rows) {
+    const dimensions = canonicalJson(rawDimensions(meter, row.dimension_values));
+    const key = keyOf(row.bucket_at, row.project_id, dimensions);
+    expected.set(key, figuresOf(row.event_count, row.total ?? "0"));
+  }
+  const faults: RollupFault[] = [];
+  const fault = (key: string, was: string, is: string) => {
+    const [bucketAt, projectId, dimensions] = JSON.parse(key) as [string, string, string];
+    if (faults.length < limit)
+      faults.push({
+        meterKey: meter.key,
+        bucketAt,
+        projectId,
+        dimensions,
+        stored: was,
+        recomputed: is,
+      });
+  };
+  for (const row of stored.rows) {
+    const key = keyOf(row.bucket_at, row.project_id, row.dimensions);
+    const was = figuresOf(row.event_count, row.total);
+    const is = expected.get(key) ?? "nothing";
+    expected.delete(key);
+    if (was !== is) fault(key, was, is);
+  }
+  for (const [key, is] of expected) fault(key, "nothing", is);
+  return faults;
+}
+
+const keyOf = (bucketAt: string, projectId: string, dimensions: string): string =>
+  JSON.stringify([formatInstant(readInstant(bucketAt)), projectId, dimensions]);
+
+const figuresOf = (eventCount: bigint, total: string): string =>
+  `${formatDecimal(readDecimal(total))} from ${eventCount} events`;
