@@ -1,6 +1,7 @@
 import { compareContents, type Mismatch } from "../domain/invoicing/index.ts";
 import type { Db } from "../store/connect.ts";
-import { type Drafted, draftScopes, rawUsage } from "./draft-invoices.ts";
+import { type Drafted, draftScopes } from "./draft-invoices.ts";
+import { measureWindowsAgain } from "../store/invoice-usage.ts";
 import { rateIndependently } from "./rate-independently.ts";
 
 /**
@@ -11,7 +12,7 @@ export async function checkDrafts(db: Db, drafted: readonly Drafted[]): Promise<
   const again = await draftScopes(
     db,
     drafted.map((one) => one.scope),
-    rawUsage,
+    measureWindowsAgain,
     rateIndependently,
   );
   return drafted.map((one, i) => {

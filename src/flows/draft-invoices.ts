@@ -9,6 +9,7 @@ import {
   type Offer,
   periodAt,
   priceCuts,
+  pricedDimensions,
   ratePrimary,
   type Rate,
 } from "../domain/invoicing/index.ts";
@@ -20,17 +21,14 @@ import {
   type AccountToInvoice,
   accountKeyText,
   type Billed,
-  fromRollups,
   loadBilled,
   loadBindings,
   loadExisting,
   loadHeads,
   loadLateDays,
-  loadMeasured,
   nothingBilled,
-  type UsageWindow,
 } from "../store/invoice-facts.ts";
-import { measureRaw } from "../store/raw-usage.ts";
+import { measureWindows, type UsageWindow } from "../store/invoice-usage.ts";
 import { loadOtherCharges } from "./charge-sources.ts";
 import { bookFor, readOffers } from "./read-offers.ts";
 
@@ -50,6 +48,8 @@ export type DraftScope = {
   readonly sequence: bigint;
   /** Leave documents from this sequence on out of what was billed before. Undefined: all count. */
   readonly below?: bigint;
+  /** Leave events after `seq` out. False in the snapshot that `seq` was read from: there are none. */
+  readonly isPast?: boolean;
 };
 
 export type Drafted = {
@@ -69,26 +69,14 @@ export async function draftInvoices(
   requests: readonly DraftRequest[],
 ): Promise<Drafted[]> {
   const scopes = await scopeDrafts(db, catalog, requests);
-  return draftScopes(db, scopes, rollupUsage, ratePrimary);
+  return draftScopes(db, scopes, measureWindows, ratePrimary);
 }
 
 /** How usage is measured: from the rollups, or by the second path from the raw events. */
 export type Measure = (
   db: Db,
-  windows: readonly ScopedWindow[],
-) => Promise<Map<string, Measured[]>>;
-export type ScopedWindow = UsageWindow & { readonly untilSeq: bigint };
-
-const rollupUsage: Measure = async (db, windows) => {
-  const found = await loadMeasured(db, windows.filter(fromRollups));
-  const rest = windows.filter((window) => !fromRollups(window));
-  if (rest.length === 0) return found;
-  for (const [key, parts] of await measureRaw(db, rest))
-    found.set(key, [...(found.get(key) ?? []), ...parts]);
-  return found;
-};
-
-export const rawUsage: Measure = measureRaw;
+  windows: readonly UsageWindow[],
+) => Promise<ReadonlyMap<string, readonly Measured[]>>;
 
 /** Work out what each draft has to look at: how far documents have come, and which closed periods late events touched. */
 async function scopeDrafts(
@@ -196,7 +184,7 @@ export async function draftScopes(
   }));
 }
 
-function windowsOf(span: AccountKey & { period: Period; scope: DraftScope }): ScopedWindow[] {
+function windowsOf(span: AccountKey & { period: Period; scope: DraftScope }): UsageWindow[] {
   const cuts = priceCuts(span.scope.offers, span.period);
   return span.scope.offers.flatMap(({ meter, versions }) => {
     const own = isAdditive(meter)
@@ -208,7 +196,8 @@ function windowsOf(span: AccountKey & { period: Period; scope: DraftScope }): Sc
       accountId: span.accountId,
       meter,
       slice: { startsAt: edges[i] as Instant, endsAt },
-      untilSeq: span.scope.seq,
+      dimensions: pricedDimensions(versions),
+      untilSeq: span.scope.isPast ? span.scope.seq : null,
     }));
   });
 }

@@ -17,9 +17,10 @@ import { getCatalog, type StoredCatalog, type StoredPrice } from "../store/catal
 import type { Db } from "../store/connect.ts";
 import { findAccountToInvoice } from "../store/invoice-facts.ts";
 import { findInvoice, listLines, type StoredInvoice } from "../store/invoices.ts";
+import { measureWindowsAgain } from "../store/invoice-usage.ts";
 import { snapshot } from "../store/transaction.ts";
 import { compareRollups } from "../store/usage-proof.ts";
-import { type DraftScope, draftScopes, rawUsage } from "./draft-invoices.ts";
+import { type DraftScope, draftScopes } from "./draft-invoices.ts";
 import type { Env } from "./env.ts";
 import { rateIndependently } from "./rate-independently.ts";
 import { readOffers } from "./read-offers.ts";
@@ -183,7 +184,7 @@ async function recomputationFaults(
 ): Promise<Mismatch[]> {
   const scope = await scopeOf(db, catalog, invoice);
   if (!scope) return [];
-  const [again] = await draftScopes(db, [scope], rawUsage, rateIndependently);
+  const [again] = await draftScopes(db, [scope], measureWindowsAgain, rateIndependently);
   if (!again) return [];
   const derived = new Set(again.draft.content.lines.map((line) => line.cause));
   const own = invoice.content.lines.filter((line) => line.basis !== "concession");
@@ -223,6 +224,7 @@ async function scopeOf(
     offers: readOffers(asIssued(catalog, invoice), content.account.price_book),
     seq: invoice.watermarkSeq,
     sequence: 0n,
+    isPast: true,
     ...(invoice.sequence === null ? {} : { below: invoice.sequence }),
   };
 }

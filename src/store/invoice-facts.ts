@@ -1,12 +1,10 @@
 import { sql } from "kysely";
-import type { Meter } from "../domain/catalog/index.ts";
 import type {
   BindingUsed,
   Cycle,
   Existing,
   InvoicedAccount,
   LateUsagePolicy,
-  Measured,
   Segment,
   UsageType,
 } from "../domain/invoicing/index.ts";
@@ -107,83 +105,7 @@ const accountOf = (row: AccountRow): AccountToInvoice => ({
   createdAt: readInstant(row.created_at),
 });
 
-/** A span of time in which the usage of one meter of one account is wanted as one number. */
-export type UsageWindow = AccountKey & { readonly meter: Meter; readonly slice: Period };
-
-const quarterHour = 15 * 60 * 1_000_000;
-const onQuarter = (at: Instant): boolean => at % quarterHour === 0;
-
-/** Whether a window can be put together from stored quarters of an hour; the others are read from the events. */
-export const fromRollups = (window: UsageWindow): boolean =>
-  onQuarter(window.slice.startsAt) &&
-  onQuarter(window.slice.endsAt) &&
-  !["unique", "percentile", "weighted_sum"].includes(window.meter.aggregation);
-
-/** The usage of many windows of many accounts in one query, from the rollups. Keyed by `accountKeyText`. */
-export async function loadMeasured(
-  db: Db,
-  windows: readonly UsageWindow[],
-): Promise<Map<string, Measured[]>> {
-  const found = new Map<string, Measured[]>();
-  if (windows.length === 0) return found;
-  const { rows } = await sql<MeasuredRow>`
-    select w.org_id, w.account_id, r.meter_key, w.starts_at, w.ends_at, r.project_id, r.dimensions,
-           sum(r.event_count)::bigint as event_count, sum(r.total) as total,
-           min(r.lowest) as lowest, max(r.highest) as highest,
-           case when w.is_latest then (array_agg(r.latest order by r.latest_at desc nulls last, r.latest_seq desc nulls last))[1] end as latest,
-           max(r.latest_at) as latest_at,
-           case when w.is_latest then (array_agg(r.latest_seq order by r.latest_at desc nulls last, r.latest_seq desc nulls last))[1] end as latest_seq
-    from unnest(
-      ${windows.map((w) => w.orgId)}::text[], ${windows.map((w) => w.accountId)}::text[],
-      ${windows.map((w) => w.meter.key)}::text[],
-      ${windows.map((w) => writeInstant(w.slice.startsAt))}::timestamptz[],
-      ${windows.map((w) => writeInstant(w.slice.endsAt))}::timestamptz[],
-      ${windows.map((w) => w.meter.aggregation === "latest")}::boolean[]
-    ) as w (org_id, account_id, meter_key, starts_at, ends_at, is_latest)
-    join usage_rollup r on r.org_id = w.org_id and r.account_id = w.account_id
-      and r.meter_key = w.meter_key and r.bucket_at >= w.starts_at and r.bucket_at < w.ends_at
-    group by w.org_id, w.account_id, r.meter_key, w.starts_at, w.ends_at, w.is_latest,
-             r.project_id, r.dimensions`.execute(db);
-  for (const row of rows)
-    pushTo(found, accountKeyText(row.org_id, row.account_id), measuredOf(row));
-  return found;
-}
-
-export type MeasuredRow = {
-  org_id: string;
-  account_id: string;
-  meter_key: string;
-  starts_at: string;
-  ends_at: string;
-  project_id: string;
-  dimensions: string;
-  event_count: bigint;
-  total: string;
-  lowest: string | null;
-  highest: string | null;
-  latest: string | null;
-  latest_at: string | null;
-  latest_seq: bigint | null;
-};
-
 export const accountKeyText = (orgId: string, accountId: string): string => `${orgId}/${accountId}`;
-
-// Thousands of rows carry the same few boundaries.
-const readAt = remembered(readInstant);
-
-const measuredOf = (row: MeasuredRow): Measured => ({
-  meterKey: row.meter_key,
-  projectId: row.project_id,
-  dimensions: row.dimensions,
-  slice: { startsAt: readAt(row.starts_at), endsAt: readAt(row.ends_at) },
-  eventCount: row.event_count,
-  total: readDecimal(row.total),
-  lowest: row.lowest === null ? null : readDecimal(row.lowest),
-  highest: row.highest === null ? null : readDecimal(row.highest),
-  latest: row.latest === null ? null : readDecimal(row.latest),
-  latestAt: readInstantOrNull(row.latest_at),
-  latestSeq: row.latest_seq,
-});
 
 /** The last sequence of each account: everything up to it is what this snapshot sees. */
 export async function loadHeads(db: Db, keys: readonly AccountKey[]): Promise<Map<string, bigint>> {
@@ -416,18 +338,6 @@ export function pushTo<T>(map: Map<string, T[]>, key: string, value: T): void {
   const list = map.get(key);
   if (list) list.push(value);
   else map.set(key, [value]);
-}
-
-function remembered<T>(read: (text: string) => T): (text: string) => T {
-  const known = new Map<string, T>();
-  return (text) => {
-    const found = known.get(text);
-    if (found !== undefined) return found;
-    const value = read(text);
-    if (known.size > 10_000) known.clear();
-    known.set(text, value);
-    return value;
-  };
 }
 
 /** Up to which event the documents before this one had looked: what came after it is what this one restates. */

@@ -12,6 +12,8 @@ export type EventScope = {
   readonly projectId?: string;
   /** Undefined: of all times. */
   readonly periods?: readonly Period[];
+  /** Only events up to this one of their account. Of events, not of rollups. */
+  readonly untilSeq?: bigint;
 };
 
 export const all = (fragments: readonly Fragment[]): Fragment => sql.join(fragments, sql` and `);
@@ -63,6 +65,8 @@ export function scopeConditions(scope: EventScope, time: Fragment, table = "e"):
     conditions.push(sql`${column("account_id")} = any(${scope.accountIds}::text[])`);
   if (scope.projectId !== undefined)
     conditions.push(sql`${column("project_id")} = ${scope.projectId}`);
+  if (scope.untilSeq !== undefined)
+    conditions.push(sql`${column("seq")} <= ${scope.untilSeq.toString()}::bigint`);
   if (scope.periods !== undefined) {
     const spans = scope.periods.map(
       ({ startsAt, endsAt }) =>

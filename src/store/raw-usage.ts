@@ -1,80 +1,10 @@
 import { type RawBuilder, sql } from "kysely";
 import type { Meter, MeterFilter } from "../domain/catalog/index.ts";
-import type { Measured } from "../domain/invoicing/index.ts";
-import { canonicalJson } from "../kit/canonical-json.ts";
 import { formatDecimal } from "../kit/decimal.ts";
 import type { Instant, Period } from "../kit/time.ts";
-import { readDecimal, readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
+import { readDecimal, readInstant, writeInstant } from "./columns.ts";
 import type { Db } from "./connect.ts";
-import { type AccountKey, accountKeyText, pushTo, type UsageWindow } from "./invoice-facts.ts";
-
-/**
- * Usage straight from the raw events: the second path, which shares nothing with ingest but the events themselves. Filters,
- * dimensions and quantities are read by Postgres out of the stored JSON, not by our own code.
- */
-export type RawWindow = UsageWindow & {
-  /** Only events up to this sequence: what a document made then could know. Null: all there are. */
-  readonly untilSeq: bigint | null;
-};
-
-/** The usage of many windows, one query per meter. Keyed by `accountKeyText`, like `loadMeasured`. */
-export async function measureRaw(
-  db: Db,
-  windows: readonly RawWindow[],
-): Promise<Map<string, Measured[]>> {
-  const found = new Map<string, Measured[]>();
-  const byMeter = new Map<Meter, RawWindow[]>();
-  for (const window of windows)
-    byMeter.set(window.meter, [...(byMeter.get(window.meter) ?? []), window]);
-  for (const [meter, same] of byMeter) {
-    for (const row of await rawRows(db, meter, same))
-      pushTo(found, accountKeyText(row.org_id, row.account_id), rawMeasured(meter, row));
-  }
-  return found;
-}
-
-type RawRow = {
-  org_id: string;
-  account_id: string;
-  starts_at: string;
-  ends_at: string;
-  project_id: string;
-  dimension_values: (string | null)[];
-  event_count: bigint;
-  total: string | null;
-  lowest: string | null;
-  highest: string | null;
-  latest: string | null;
-  latest_at: string | null;
-  latest_seq: bigint | null;
-};
-
-async function rawRows(db: Db, meter: Meter, windows: readonly RawWindow[]): Promise<RawRow[]> {
-  const dimensions = dimensionValues(meter);
-  // What is unique is unique for the account, whichever project it was seen in.
-  const project = meter.aggregation === "unique" ? sql`''` : sql`e.project_id`;
-  const { rows } = await sql<RawRow>`
-    select w.org_id, w.account_id, w.starts_at, w.ends_at, ${project} as project_id,
-           ${dimensions} as dimension_values,
-           count(*) as event_count, ${totalOf(meter)} as total,
-           ${isRanged(meter) ? sql`min(${valueOf(meter)})` : sql`null`} as lowest,
-           ${isRanged(meter) ? sql`max(${valueOf(meter)})` : sql`null`} as highest,
-           ${meter.aggregation === "latest" ? sql`(array_agg(${valueOf(meter)} order by e.time desc, e.seq desc))[1]` : sql`null`} as latest,
-           ${meter.aggregation === "latest" ? sql`max(e.time)` : sql`null`} as latest_at,
-           ${meter.aggregation === "latest" ? sql`(array_agg(e.seq order by e.time desc, e.seq desc))[1]` : sql`null`} as latest_seq
-    from unnest(
-      ${windows.map((w) => w.orgId)}::text[], ${windows.map((w) => w.accountId)}::text[],
-      ${windows.map((w) => writeInstant(w.slice.startsAt))}::timestamptz[],
-      ${windows.map((w) => writeInstant(w.slice.endsAt))}::timestamptz[],
-      ${windows.map((w) => w.untilSeq?.toString() ?? null)}::bigint[]
-    ) as w (org_id, account_id, starts_at, ends_at, until_seq)
-    join usage_event e on e.org_id = w.org_id and e.account_id = w.account_id
-      and e.time >= w.starts_at and e.time < w.ends_at
-      and (w.until_seq is null or e.seq <= w.until_seq)
-    where ${measuredBy(meter)}
-    group by 1, 2, 3, 4, 5, 6`.execute(db);
-  return rows;
-}
+import type { AccountKey } from "./invoice-facts.ts";
 
 /** Whether a meter measures an event `e`, in SQL. */
 export function measuredBy(meter: Meter): RawBuilder<unknown> {
@@ -107,15 +37,6 @@ export function quantityOfEvent(meter: Meter): RawBuilder<unknown> {
     : valueOf(meter);
 }
 
-function totalOf(meter: Meter): RawBuilder<unknown> {
-  return meter.aggregation === "unique"
-    ? sql`count(distinct e.data ->> ${sql.lit(meter.valueProperty)}) filter (where e.corrects is null)`
-    : sql`sum(${quantityOfEvent(meter)})`;
-}
-
-const isRanged = (meter: Meter): boolean =>
-  meter.aggregation !== "count" && meter.aggregation !== "unique";
-
 /** The values of a meter's declared dimensions in an event `e`, in SQL, in the order of their declaration. */
 export function dimensionValues(meter: Meter): RawBuilder<unknown> {
   if (meter.dimensions.length === 0) return sql`array[]::text[]`;
@@ -124,22 +45,6 @@ export function dimensionValues(meter: Meter): RawBuilder<unknown> {
       sql`coalesce(e.data -> 'dimensions' ->> ${sql.lit(key)}, e.data ->> ${sql.lit(key)})`,
   );
   return sql`array[${sql.join(values)}]`;
-}
-
-function rawMeasured(meter: Meter, row: RawRow): Measured {
-  return {
-    meterKey: meter.key,
-    projectId: row.project_id,
-    dimensions: canonicalJson(rawDimensions(meter, row.dimension_values)),
-    slice: { startsAt: readInstant(row.starts_at), endsAt: readInstant(row.ends_at) },
-    eventCount: row.event_count,
-    total: readDecimal(row.total ?? "0"),
-    lowest: row.lowest === null ? null : readDecimal(row.lowest),
-    highest: row.highest === null ? null : readDecimal(row.highest),
-    latest: row.latest === null ? null : readDecimal(row.latest),
-    latestAt: readInstantOrNull(row.latest_at),
-    latestSeq: row.latest_seq,
-  };
 }
 
 /** Those values under their names. */

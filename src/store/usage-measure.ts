@@ -43,6 +43,10 @@ export type MeasureRequest = {
   /** Adjoining windows, oldest first: a whole period is one. */
   readonly windows: readonly Period[];
   readonly by: Breakdown;
+  /** Read the events even where rollups hold everything: how figures are checked. */
+  readonly fromEvents?: boolean;
+  /** Leave out events after this one: what could be known then. Reads the events. */
+  readonly untilSeq?: bigint;
 };
 
 /** The usage of one group in one window. Groups and windows without any are absent. */
@@ -69,7 +73,7 @@ export async function measure(db: Db, request: MeasureRequest): Promise<Reading[
   switch (request.meter.aggregation) {
     case "count":
     case "sum":
-      return measureParts(db, request, await isRolledUp(db, request.meter));
+      return measureParts(db, request, await mayUseRollups(db, request));
     case "max":
     case "min":
     case "latest":
@@ -84,7 +88,9 @@ export async function measure(db: Db, request: MeasureRequest): Promise<Reading[
   }
 }
 
-async function isRolledUp(db: Db, meter: Meter): Promise<boolean> {
+async function mayUseRollups(db: Db, request: MeasureRequest): Promise<boolean> {
+  if (request.fromEvents || request.untilSeq !== undefined) return false;
+  const { meter } = request;
   const { rows } = await sql<{ rolled_up: boolean }>`
     select rolled_up from meter where key = ${meter.key}`.execute(db);
   return rows[0]?.rolled_up ?? false;
@@ -212,15 +218,11 @@ async function readRollups(
 
 async function readEvents(
   db: Db,
-  { orgId, accountIds, projectId, meter, windows, by }: MeasureRequest,
+  request: MeasureRequest,
   periods: readonly Period[],
 ): Promise<PartRow[]> {
-  const scope = {
-    orgId,
-    ...(accountIds && { accountIds }),
-    ...(projectId !== undefined && { projectId }),
-    periods,
-  };
+  const { meter, windows, by } = request;
+  const scope = { ...scopeOf(request), periods };
   const events = measuredEvents(meter, scope, { dimensions: by.dimensions });
   const { rows } = await sql<PartRow>`
     select ${keyColumns(by)}, w, count(*) as event_count, sum(value) as total,
@@ -266,10 +268,10 @@ function partOfRow(row: PartRow): Part {
 /** Highest, lowest, latest, average: from rollups, except where corrections have changed readings after the fact. */
 async function measureReadings(db: Db, request: MeasureRequest): Promise<Reading[]> {
   const corrected = await accountsWithCorrections(db, request);
-  if (corrected.length === 0) return measureParts(db, request, await isRolledUp(db, request.meter));
+  if (corrected.length === 0) return measureParts(db, request, await mayUseRollups(db, request));
   if (request.by.account && request.accountIds !== undefined) {
     const plain = request.accountIds.filter((id) => !corrected.includes(id));
-    const rolledUp = await isRolledUp(db, request.meter);
+    const rolledUp = await mayUseRollups(db, request);
     return [
       ...(plain.length > 0
         ? await measureParts(db, { ...request, accountIds: plain }, rolledUp)
@@ -302,8 +304,9 @@ async function measureCorrected(db: Db, request: MeasureRequest): Promise<Readin
   });
 }
 
-const scopeOf = ({ orgId, accountIds, projectId }: MeasureRequest): EventScope => ({
+const scopeOf = ({ orgId, accountIds, projectId, untilSeq }: MeasureRequest): EventScope => ({
   orgId,
+  ...(untilSeq !== undefined && { untilSeq }),
   ...(accountIds && { accountIds }),
   ...(projectId !== undefined && { projectId }),
 });
@@ -465,7 +468,7 @@ async function levelsBefore(db: Db, request: MeasureRequest, startsAt: Instant) 
   const everything = { startsAt: 0 as Instant, endsAt: startsAt };
   const before = { ...request, windows: [everything] };
   const sums = { ...before, meter: { ...request.meter, aggregation: "sum" as const } };
-  const readings = await measureParts(db, sums, await isRolledUp(db, request.meter));
+  const readings = await measureParts(db, sums, await mayUseRollups(db, request));
   return readings.map(({ accountId, projectId, dimensions, quantity }) => {
     const row: Record<string, string | number | null> = {
       account_id: accountId,

@@ -89,6 +89,15 @@ export function priceCuts(offers: readonly Offer[], period: Period): Instant[] {
   return [...cuts].toSorted((a, b) => a - b);
 }
 
+/** The dimensions that any of these prices looks at. */
+export function pricedDimensions(versions: readonly PriceVersion[]): string[] {
+  const keys = versions.flatMap(({ price }) => [
+    ...price.groupBy,
+    ...(price.model === "matrix" ? price.dimensions : []),
+  ]);
+  return [...new Set(keys)].toSorted();
+}
+
 function usageCharge(facts: ChargeFacts, offer: Offer, rate: Rate): Charge | undefined {
   const { period } = facts;
   const measured = facts.measured.filter((part) => part.meterKey === offer.meter.key);
@@ -98,7 +107,6 @@ function usageCharge(facts: ChargeFacts, offer: Offer, rate: Rate): Charge | und
   const segments = rate(
     pricedSlices(offer, period).map((priced) =>
       pricedUsage(
-        offer,
         priced,
         measured.filter((part) => overlaps(part.slice, priced.slice)),
         covered.filter((part) => overlaps(part.slice, priced.slice)),
@@ -113,7 +121,7 @@ function usageCharge(facts: ChargeFacts, offer: Offer, rate: Rate): Charge | und
     meterKey: offer.meter.key,
     unit: offer.meter.unit,
     period,
-    quantity: subtract(quantityOf(offer.meter, measured), sumOf(covered.map((c) => c.quantity))),
+    quantity: subtract(quantityOf(measured), sumOf(covered.map((c) => c.quantity))),
     unrounded: sumOf(segments.map((segment) => segment.amount)),
     segments,
     measured,
@@ -136,7 +144,6 @@ function pricedSlices(offer: Offer, period: Period): PricedSlice[] {
 }
 
 function pricedUsage(
-  offer: Offer,
   { version, slice }: PricedSlice,
   parts: readonly Measured[],
   coverage: readonly Coverage[],
@@ -148,15 +155,15 @@ function pricedUsage(
   return {
     version,
     slice,
-    quantity: subtract(quantityOf(offer.meter, parts), covered),
+    quantity: subtract(quantityOf(parts), covered),
     covered,
     eventCount: countOf(parts),
-    splitsByDimension: version.price.model === "matrix" || version.price.groupBy.length > 0,
+    splitsByDimension: pricedDimensions([version]).length > 0,
     byDimensions: [...groups]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([dimensions, same]) => ({
         dimensions,
-        quantity: quantityOf(offer.meter, same),
+        quantity: quantityOf(same),
         eventCount: countOf(same),
       })),
   };

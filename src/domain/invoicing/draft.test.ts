@@ -92,12 +92,7 @@ const used = (quantity: string, slice: Period = january): Measured => ({
   dimensions: "{}",
   slice,
   eventCount: 1n,
-  total: decimal(quantity),
-  lowest: null,
-  highest: null,
-  latest: null,
-  latestAt: null,
-  latestSeq: null,
+  quantity: decimal(quantity),
 });
 
 const facts = (over: Partial<ChargeFacts> = {}): ChargeFacts => ({

@@ -97,7 +97,7 @@ export type ContentMeasured = {
   readonly dimensions: string;
   readonly period: ContentPeriod;
   readonly event_count: string;
-  readonly total: string;
+  readonly quantity: string;
 };
 
 export type ContentPrice = {
@@ -214,7 +214,7 @@ function contentLine(line: Line, index: number): ContentLine {
         dimensions: part.dimensions,
         period: contentPeriod(part.slice),
         event_count: part.eventCount.toString(),
-        total: formatDecimal(part.total),
+        quantity: formatDecimal(part.quantity),
       }))
       .toSorted((a, b) => compareText(measuredKey(a), measuredKey(b))),
   };

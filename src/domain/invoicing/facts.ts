@@ -48,8 +48,8 @@ export type Offer = {
 };
 
 /**
- * Usage of one meter in one slice of time, for one project and one set of dimension values. The parts can be merged with
- * others; what cannot be had by merging (`unique`, `percentile`, `weighted_sum`) comes whole, for the account, in `total`.
+ * Usage of one meter in one slice of time, for one project and one set of dimension values. For meters whose usage does not
+ * add up over projects (`max`, `unique`, …) it is the account's, and `projectId` is empty.
  */
 export type Measured = {
   readonly meterKey: string;
@@ -58,12 +58,7 @@ export type Measured = {
   readonly dimensions: string;
   readonly slice: Period;
   readonly eventCount: bigint;
-  readonly total: Decimal;
-  readonly lowest: Decimal | null;
-  readonly highest: Decimal | null;
-  readonly latest: Decimal | null;
-  readonly latestAt: Instant | null;
-  readonly latestSeq: bigint | null;
+  readonly quantity: Decimal;
 };
 
 /** A charge that another room has already worked out: a plan's fee, a batch that was bought, a true-up. */

@@ -3,6 +3,7 @@ export {
   contradictions,
   expectedCharges,
   priceCuts,
+  pricedDimensions,
   type PricedUsage,
   type Rate,
   type Segment,

@@ -1,0 +1,181 @@
+import { sql } from "kysely";
+import type { Meter } from "../domain/catalog/index.ts";
+import { isAdditive, type Measured } from "../domain/invoicing/index.ts";
+import { canonicalJson } from "../kit/canonical-json.ts";
+import { longDecimal, zero } from "../kit/decimal.ts";
+import type { Instant, Period } from "../kit/time.ts";
+import { writeInstant } from "./columns.ts";
+import type { Db } from "./connect.ts";
+import { type AccountKey, accountKeyText, pushTo } from "./invoice-facts.ts";
+import { dimensionValues, measuredBy, quantityOfEvent, rawDimensions } from "./raw-usage.ts";
+import { measure } from "./usage-measure.ts";
+
+/** A span of time in which the usage of one meter of one account is wanted as one number. */
+export type UsageWindow = AccountKey & {
+  readonly meter: Meter;
+  readonly slice: Period;
+  /** Dimensions to split by. Meters that add up are split by all of theirs and by project in any case. */
+  readonly dimensions: readonly string[];
+  /** Only events up to this one, as a document of that time knew them. Null: all that this snapshot has. */
+  readonly untilSeq: bigint | null;
+};
+
+export type Usage = Map<string, Measured[]>;
+
+/** The usage of many windows of many accounts in a few queries, from the rollups. Keyed by `accountKeyText`. */
+export async function measureWindows(db: Db, windows: readonly UsageWindow[]): Promise<Usage> {
+  const { rows } = await sql<{ key: string }>`select key from meter where rolled_up`.execute(db);
+  const rolledUp = new Set(rows.map((row) => row.key));
+  const fast = (window: UsageWindow): boolean =>
+    isAdditive(window.meter) &&
+    rolledUp.has(window.meter.key) &&
+    window.untilSeq === null &&
+    onQuarter(window.slice.startsAt) &&
+    onQuarter(window.slice.endsAt);
+  const found: Usage = new Map();
+  await sumRollups(db, windows.filter(fast), found);
+  await measureRest(
+    db,
+    windows.filter((window) => !fast(window)),
+    found,
+    false,
+  );
+  return found;
+}
+
+/**
+ * The same by the second path, straight from the raw events: it shares nothing with ingest and rollups but the events
+ * themselves. Filters, dimensions and quantities are read out of the stored JSON by Postgres, not by our own code.
+ */
+export async function measureWindowsAgain(db: Db, windows: readonly UsageWindow[]): Promise<Usage> {
+  const found: Usage = new Map();
+  await sumEvents(
+    db,
+    windows.filter((window) => isAdditive(window.meter)),
+    found,
+  );
+  await measureRest(
+    db,
+    windows.filter((window) => !isAdditive(window.meter)),
+    found,
+    true,
+  );
+  return found;
+}
+
+const quarterHour = 15 * 60 * 1_000_000;
+const onQuarter = (at: Instant): boolean => at % quarterHour === 0;
+
+type SumRow = {
+  org_id: string;
+  account_id: string;
+  w: number;
+  project_id: string;
+  event_count: bigint;
+  total: string;
+};
+
+async function sumRollups(db: Db, windows: readonly UsageWindow[], found: Usage): Promise<void> {
+  if (windows.length === 0) return;
+  const { rows } = await sql<SumRow & { dimensions: string }>`
+    select w.org_id, w.account_id, w.w::int as w, r.project_id, r.dimensions,
+           sum(r.event_count)::bigint as event_count, sum(r.total) as total
+    from unnest(
+      ${windows.map((w) => w.orgId)}::text[], ${windows.map((w) => w.accountId)}::text[],
+      ${windows.map((w) => w.meter.key)}::text[],
+      ${windows.map((w) => writeInstant(w.slice.startsAt))}::timestamptz[],
+      ${windows.map((w) => writeInstant(w.slice.endsAt))}::timestamptz[]
+    ) with ordinality as w (org_id, account_id, meter_key, starts_at, ends_at, w)
+    join usage_rollup r on r.org_id = w.org_id and r.account_id = w.account_id
+      and r.meter_key = w.meter_key and r.bucket_at >= w.starts_at and r.bucket_at < w.ends_at
+    group by 1, 2, 3, 4, 5`.execute(db);
+  for (const row of rows) put(found, windows[row.w - 1] as UsageWindow, row, row.dimensions);
+}
+
+async function sumEvents(db: Db, windows: readonly UsageWindow[], found: Usage): Promise<void> {
+  const byMeter = new Map<Meter, UsageWindow[]>();
+  for (const window of windows) {
+    const same = byMeter.get(window.meter);
+    if (same) same.push(window);
+    else byMeter.set(window.meter, [window]);
+  }
+  for (const [meter, same] of byMeter) {
+    const { rows } = await sql<SumRow & { dimension_values: (string | null)[] }>`
+      select w.org_id, w.account_id, w.w::int as w, e.project_id,
+             ${dimensionValues(meter)} as dimension_values,
+             count(*) as event_count, sum(${quantityOfEvent(meter)}) as total
+      from unnest(
+        ${same.map((w) => w.orgId)}::text[], ${same.map((w) => w.accountId)}::text[],
+        ${same.map((w) => writeInstant(w.slice.startsAt))}::timestamptz[],
+        ${same.map((w) => writeInstant(w.slice.endsAt))}::timestamptz[],
+        ${same.map((w) => w.untilSeq?.toString() ?? null)}::bigint[]
+      ) with ordinality as w (org_id, account_id, starts_at, ends_at, until_seq, w)
+      join usage_event e on e.org_id = w.org_id and e.account_id = w.account_id
+        and e.time >= w.starts_at and e.time < w.ends_at
+        and (w.until_seq is null or e.seq <= w.until_seq)
+      where ${measuredBy(meter)}
+      group by 1, 2, 3, 4, 5`.execute(db);
+    for (const row of rows)
+      put(
+        found,
+        same[row.w - 1] as UsageWindow,
+        row,
+        canonicalJson(rawDimensions(meter, row.dimension_values)),
+      );
+  }
+}
+
+function put(found: Usage, window: UsageWindow, row: SumRow, dimensions: string): void {
+  pushTo(found, accountKeyText(row.org_id, row.account_id), {
+    meterKey: window.meter.key,
+    projectId: row.project_id,
+    dimensions,
+    slice: window.slice,
+    eventCount: row.event_count,
+    quantity: longDecimal(row.total),
+  });
+}
+
+/** What cannot be summed from rollups: one reading of all accounts of an organization that want the same thing. */
+async function measureRest(
+  db: Db,
+  windows: readonly UsageWindow[],
+  found: Usage,
+  fromEvents: boolean,
+): Promise<void> {
+  const alike = new Map<string, UsageWindow[]>();
+  for (const window of windows) {
+    const { orgId, meter, slice, untilSeq, dimensions } = window;
+    pushTo(
+      alike,
+      [orgId, meter.key, slice.startsAt, slice.endsAt, untilSeq ?? "", ...dimensions].join("|"),
+      window,
+    );
+  }
+  for (const same of alike.values()) {
+    const { orgId, meter, slice, untilSeq, dimensions } = same[0] as UsageWindow;
+    const adds = isAdditive(meter);
+    const readings = await measure(db, {
+      orgId,
+      accountIds: same.map((window) => window.accountId),
+      meter,
+      windows: [slice],
+      by: {
+        account: true,
+        project: adds,
+        dimensions: adds ? meter.dimensions.map(({ key }) => key) : dimensions,
+      },
+      fromEvents,
+      ...(untilSeq === null ? {} : { untilSeq }),
+    });
+    for (const reading of readings)
+      pushTo(found, accountKeyText(orgId, reading.accountId ?? ""), {
+        meterKey: meter.key,
+        projectId: reading.projectId ?? "",
+        dimensions: canonicalJson(reading.dimensions),
+        slice,
+        eventCount: BigInt(reading.eventCount),
+        quantity: reading.quantity ?? zero,
+      });
+  }
+}
