@@ -7,7 +7,7 @@ import {
   isEmpty,
   seriesFor,
 } from "../domain/invoicing/index.ts";
-import type { InvoiceId, MakeId } from "../kit/ids.ts";
+import type { MakeId } from "../kit/ids.ts";
 import type { Instant } from "../kit/time.ts";
 import type { Database, Tx } from "../store/connect.ts";
 import { accountKeyText } from "../store/invoice-facts.ts";
@@ -87,7 +87,7 @@ export async function issueInvoices(
 
 /** A document about to get its number. Its account is locked by `lockDocuments`. */
 export type Numberable = {
-  readonly invoiceId: InvoiceId | string;
+  readonly invoiceId: string;
   readonly kind: DocumentKind;
   readonly draft: Draft;
   readonly sequence: bigint;

@@ -105,18 +105,18 @@ function readPlan(
     if (!isCurrency(currency))
       faults.push({ pointer: `${at}/currency`, detail: `${currency} is no ISO 4217 code in use` });
     const parent = typeof row["parent"] === "string" ? row["parent"] : null;
-    return { code, name: String(row["name"] ?? code), currency, parent };
+    return { code, name: textOr(row["name"], code), currency, parent };
   });
   const skus = rows("skus").map((row, i): StoredSku => {
     const code = text(row, "code", `/skus/${i}`);
     const meterKey = typeof row["meter"] === "string" ? row["meter"] : null;
-    const kind = String(row["kind"] ?? "usage") as SkuKind;
+    const kind = textOr(row["kind"], "usage") as SkuKind;
     if (kind === "usage" && meterKey === null)
       faults.push({ pointer: `/skus/${i}/meter`, detail: "a usage SKU names its meter" });
     return {
       skuId: before.skus.get(code)?.skuId ?? env.id("sku"),
       code,
-      name: String(row["name"] ?? code),
+      name: textOr(row["name"], code),
       kind,
       status: (row["status"] ?? "published") as StoredSku["status"],
       meterKey,
@@ -138,7 +138,7 @@ function readPlan(
     const { book: _book, sku: _sku, effective_from: from, ...priceDocument } = row;
     const book = text(row, "book", at);
     const skuCode = text(row, "sku", at);
-    const effectiveFrom = from === undefined ? now : tryInstant(String(from));
+    const effectiveFrom = from === undefined ? now : tryInstant(textOr(from, ""));
     const currency = known.books.get(book)?.currency;
     if (currency === undefined)
       faults.push({ pointer: `${at}/book`, detail: `there is no price book ${book}` });
@@ -192,6 +192,9 @@ function readPlan(
   });
   return { meters, books: parentsFirst(books), skus, prices };
 }
+
+const textOr = (value: unknown, otherwise: string): string =>
+  typeof value === "string" && value !== "" ? value : otherwise;
 
 const under = (pointer: string, faults: readonly Fault[]): Fault[] =>
   faults.map((fault) => ({ ...fault, pointer: `${pointer}${fault.pointer}` }));
