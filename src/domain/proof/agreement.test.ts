@@ -1,0 +1,87 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { anyDocument, anyUsage, soundPrice, usageOf } from "../../../test/harness/prices.ts";
+import { decimal, formatDecimal } from "../../kit/decimal.ts";
+import { ratePeriod, rate } from "../rating/index.ts";
+import { fraction, recompute, textOf } from "./index.ts";
+
+describe("two reckonings of one period", () => {
+  test("agree to the last digit, whatever the price and the usage", () => {
+    fc.assert(
+      fc.property(anyDocument(), fc.array(anyUsage(), { maxLength: 4 }), (document, usage) => {
+        const rated = rate(soundPrice(document), usage.map(usageOf));
+        const proof = recompute([{ document, usage }]);
+        expect(formatDecimal(rated.unrounded)).toBe(proof.unrounded);
+        expect(rated.amount.minor).toBe(proof.minor);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("agree where the price changes within the period", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(anyDocument(), fc.array(anyUsage(), { maxLength: 3 })), {
+          minLength: 2,
+          maxLength: 3,
+        }),
+        fc.boolean(),
+        (parts, complete) => {
+          const rated = ratePeriod(
+            parts.map(([document, usage]) => ({
+              price: soundPrice(document),
+              usage: usage.map(usageOf),
+            })),
+            { complete },
+          );
+          const proof = recompute(
+            parts.map(([document, usage]) => ({ document, usage })),
+            { complete },
+          );
+          expect(formatDecimal(rated.unrounded)).toBe(proof.unrounded);
+          expect(rated.amount.minor).toBe(proof.minor);
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("agree when corrections outweigh the usage", () => {
+    fc.assert(
+      fc.property(anyDocument(), anyUsage(), (document, usage) => {
+        // Rules for single events have no answer to events that were never there.
+        fc.pre(document.model !== "percentage");
+        const taken = { ...usage, quantity: `-${usage.quantity}`, eventAmounts: [] };
+        const rated = rate(soundPrice(document), usageOf(taken));
+        const proof = recompute([{ document, usage: [taken] }]);
+        expect(formatDecimal(rated.unrounded)).toBe(proof.unrounded);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+test("a prorated minimum that never ends is a fraction, and rounds to the same cent", () => {
+  const document = {
+    currency: "USD",
+    model: "per_unit",
+    unit_amount: "0.01",
+    minimum_amount: "10",
+  };
+  const usage = { quantity: "200" };
+  const proof = recompute([{ document, usage: [usage] }], { share: { part: "15", whole: "31" } });
+  const rated = rate(
+    soundPrice(document),
+    { quantity: decimal("200") },
+    { share: { part: decimal("15"), whole: decimal("31") } },
+  );
+  expect(proof.unrounded).toBeUndefined();
+  expect(proof.exact).toEqual({ n: 150n, d: 31n });
+  expect([proof.minor, rated.amount.minor]).toEqual([484n, 484n]);
+});
+
+test("fractions are written with exactly the digits they have", () => {
+  for (const text of ["0", "-1", "0.001", "12345678901234567890.5", "-0.25"])
+    expect(textOf(fraction(text))).toBe(text);
+  expect(() => fraction("1e5")).toThrow(TypeError);
+});

@@ -1,0 +1,8 @@
+export { fraction, type Rational, textOf } from "./rational.ts";
+export {
+  type Proof,
+  type ProofOptions,
+  type ProofSlice,
+  type ProofUsage,
+  recompute,
+} from "./recompute.ts";
