@@ -1,4 +1,5 @@
 import type { TestProject } from "vitest/node";
+import { build, isBuilt } from "../../scripts/build.mjs";
 import { migrate } from "../../src/store/migrate.ts";
 import { createDatabase, templateName } from "./databases.ts";
 import { startTestServer } from "./server.ts";
@@ -12,6 +13,8 @@ declare module "vitest" {
 
 /** One server for the whole run, and in it one migrated template that every test file clones. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // Tests that need whole processes start the compiled program.
+  if (!isBuilt()) build();
   const server = await startTestServer();
   try {
     await createDatabase(server.url("postgres"), templateName);

@@ -69,17 +69,24 @@ export function urlOf(address: Address, user: string, password: string, database
   return `postgresql://${user}:${password}@${host}/${database}?${query}`;
 }
 
-/** Whether somebody answers there. */
+// "Do you speak TLS?", the shortest question to which a server has an answer.
+const question = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+
+/** Whether a server answers there. A socket that merely opens may belong to what is left of a dead one. */
 export function answers(address: Address): Promise<boolean> {
   return new Promise((resolve) => {
     const socket =
       address.kind === "socket"
         ? connect(socketName(address.folder))
         : connect(address.port, "127.0.0.1");
-    socket.once("connect", () => {
+    const settle = (answered: boolean) => {
       socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
+      resolve(answered);
+    };
+    socket.setTimeout(2_000, () => settle(false));
+    socket.once("connect", () => socket.write(question));
+    socket.once("data", () => settle(true));
+    socket.once("end", () => settle(false));
+    socket.once("error", () => settle(false));
   });
 }

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { diagnose, EmbeddedPostgresError } from "./error.ts";
-import { type Identity, launchAs } from "./identity.ts";
+import { canDieWithParent, type Identity, launchAs } from "./identity.ts";
 import { type Programs, programIn } from "./programs.ts";
 import { initialSettings } from "./settings.ts";
 
@@ -39,11 +39,12 @@ export function initialize(
   const data = join(folder, "data");
   // Left by a process that was killed while it did this.
   for (const name of readdirSync(folder)) {
-    if (/^(data|password)\.new-/.test(name)) rmSync(join(folder, name), { recursive: true });
+    if (/^(data|password)\.new-/.test(name)) removeLeftover(join(folder, name));
   }
-  const fresh = `${data}.new-${process.pid}`;
+  const suffix = `new-${randomBytes(6).toString("hex")}`;
+  const fresh = `${data}.${suffix}`;
   const secrets = newSecrets();
-  const passwordFile = join(folder, `password.new-${process.pid}`);
+  const passwordFile = join(folder, `password.${suffix}`);
   writePrivately(passwordFile, `${secrets.owner}\n`, identity);
   const result = runToEnd(folder, identity, programIn(programs.bin, "initdb"), [
     `--pgdata=${fresh}`,
@@ -68,6 +69,15 @@ export function initialize(
   ]);
   writeSecrets(folder, secrets, identity);
   renameSync(fresh, data);
+}
+
+/** What was killed may still write for a moment; what cannot be removed now is removed next time. */
+function removeLeftover(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  } catch {
+    // Next time.
+  }
 }
 
 /** The passwords of an existing database; when their file is gone, new ones are set. */
@@ -127,7 +137,9 @@ function runToEnd(
   programArgs: readonly string[],
   input = "",
 ): { status: number | null; log: string } {
-  const { file, args, ...as } = launchAs(identity, program, programArgs);
+  const { file, args, ...as } = launchAs(identity, program, programArgs, {
+    dieWithParent: canDieWithParent(),
+  });
   const result = spawnSync(file, args, {
     ...as,
     cwd: folder,

