@@ -3,6 +3,7 @@ import { accountRoutes } from "./routes/accounts.ts";
 import { apiKeyRoutes } from "./routes/api-keys.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { bindingRoutes } from "./routes/bindings.ts";
+import { invoiceRoutes } from "./routes/invoices.ts";
 import { organizationRoutes } from "./routes/organizations.ts";
 import { projectRoutes } from "./routes/projects.ts";
 
@@ -12,6 +13,7 @@ export const endpoints: readonly Endpoint[] = [
   ...projectRoutes,
   ...accountRoutes,
   ...bindingRoutes,
+  ...invoiceRoutes,
   ...apiKeyRoutes,
   ...auditRoutes,
 ];

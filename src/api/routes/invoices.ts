@@ -1,0 +1,191 @@
+import { z } from "@hono/zod-openapi";
+import { Problem } from "../../domain/refusals/index.ts";
+import { explainInvoiceLine } from "../../flows/explain-invoice-line.ts";
+import { issueInvoice } from "../../flows/issue-invoice.ts";
+import { getAccountToInvoice, previewInvoice } from "../../flows/preview-invoice.ts";
+import { verifyInvoice } from "../../flows/verify-invoice.ts";
+import { encodeCursor } from "../../kit/cursor.ts";
+import { formatInstant } from "../../kit/time.ts";
+import { findInvoice, pageInvoices } from "../../store/invoices.ts";
+import { idOrSlug, InstantIn, PageQuery, page, pageOf, positionOf } from "../contract/common.ts";
+import {
+  ExplanationView,
+  explanationView,
+  FullInvoiceView,
+  fullInvoiceView,
+  InvoiceView,
+  invoiceView,
+  IssueBody,
+  UpcomingInvoiceView,
+  upcomingView,
+  VerificationView,
+  verificationView,
+} from "../contract/invoices.ts";
+import { type Endpoint, endpoint, reply } from "../endpoint.ts";
+
+const group = "Invoices";
+const organization = "/v1/organizations/{organization}";
+const AccountParam = z.object({ account: idOrSlug("billing account", "acme-usd") });
+export const InvoiceParam = z.object({
+  invoice: z.string().min(1).max(80).openapi({
+    description: "Id or number of the document.",
+    example: "INV-000042",
+  }),
+});
+
+const upcoming = endpoint({
+  method: "GET",
+  path: `${organization}/accounts/{account}/upcoming-invoice`,
+  id: "getUpcomingInvoice",
+  group,
+  summary: "See what the invoice would be if nothing more were used",
+  description:
+    "Computed from what is stored at this moment, by the same steps as the invoice itself. With `at`, the period that contains that moment.",
+  permission: "invoices.read",
+  params: AccountParam,
+  query: z.object({ at: InstantIn.optional() }),
+  response: UpcomingInvoiceView,
+  problems: ["account_not_found"],
+  run: async (env, { organization: { id }, params, query, now }) =>
+    upcomingView(await previewInvoice(env, id, params.account, now, query.at ?? now)),
+});
+
+const issue = endpoint({
+  method: "POST",
+  path: `${organization}/accounts/{account}/invoices`,
+  id: "issueInvoice",
+  group,
+  summary: "Issue the invoice of a closed period",
+  description:
+    "Computed twice, by two paths, and issued only when both agree. A period that has its invoice already answers with that one and status 200.",
+  permission: "invoices.write",
+  params: AccountParam,
+  body: IssueBody,
+  response: FullInvoiceView,
+  success: 201,
+  alternatives: {
+    200: { description: "The period had its invoice already.", schema: FullInvoiceView },
+  },
+  problems: [
+    "account_not_found",
+    "invoice_contradicted",
+    "invoice_not_verified",
+    "invoice_period_not_final",
+    "nothing_to_invoice",
+    "period_not_over",
+  ],
+  atomic: false,
+  run: async (env, { organization: { id }, params, body, author, now }) => {
+    const { invoiceId, isNew } = await issueInvoice(
+      env,
+      {
+        orgId: id,
+        account: params.account,
+        at: body.period,
+        force: body.force,
+        createdBy: author.actor.id,
+      },
+      now,
+    );
+    const view = fullInvoiceView(await getInvoice(env, id, invoiceId));
+    return isNew ? view : reply(200, view);
+  },
+});
+
+const list = endpoint({
+  method: "GET",
+  path: `${organization}/invoices`,
+  id: "listInvoices",
+  group,
+  summary: "List invoices, credit notes and debit notes, newest first",
+  permission: "invoices.read",
+  query: PageQuery.extend({ account: idOrSlug("billing account", "acme-usd").optional() }),
+  response: pageOf(InvoiceView),
+  problems: ["account_not_found"],
+  run: async (env, { organization: { id }, query }) => {
+    const position = positionOf(query.cursor, 2);
+    const of = query.account ? await getAccountToInvoice(env, id, query.account) : undefined;
+    const rows = await pageInvoices(env.store.db, {
+      orgId: id,
+      accountId: of?.account.accountId,
+      after: position && { issuedAt: String(position[0]), invoiceId: String(position[1]) },
+      limit: query.limit + 1,
+    });
+    return page(rows, query.limit, invoiceView, (row) => [
+      row.issuedAt === null ? "" : formatInstant(row.issuedAt),
+      row.invoiceId,
+    ]);
+  },
+});
+
+const get = endpoint({
+  method: "GET",
+  path: `${organization}/invoices/{invoice}`,
+  id: "getInvoice",
+  group,
+  summary: "See one document, whole as it was issued",
+  permission: "invoices.read",
+  params: InvoiceParam,
+  response: FullInvoiceView,
+  problems: ["invoice_not_found"],
+  run: async (env, { organization: { id }, params }) =>
+    fullInvoiceView(await getInvoice(env, id, params.invoice)),
+});
+
+const explain = endpoint({
+  method: "GET",
+  path: `${organization}/invoices/{invoice}/lines/{line}/explain`,
+  id: "explainInvoiceLine",
+  group,
+  summary: "Take a line apart: segments, days, and the events page by page",
+  description: "The quantities of all events sum to the quantity of the line.",
+  permission: "invoices.read",
+  params: InvoiceParam.extend({ line: z.coerce.number().int().min(1).max(1_000_000) }),
+  query: PageQuery,
+  response: ExplanationView,
+  problems: ["invoice_not_found", "invoice_line_not_found"],
+  run: async (env, { organization: { id }, params, query }) => {
+    const position = positionOf(query.cursor, 2);
+    const after = position && { time: String(position[0]), seq: BigInt(position[1] ?? 0) };
+    const found = await explainInvoiceLine(env, id, params.invoice, params.line, {
+      after,
+      limit: query.limit + 1,
+    });
+    const events = found.events.slice(0, query.limit);
+    const last = events.at(-1);
+    const next =
+      found.events.length > query.limit && last
+        ? encodeCursor([formatInstant(last.time), last.seq.toString()])
+        : null;
+    return explanationView({ ...found, events }, next);
+  },
+});
+
+const verify = endpoint({
+  method: "POST",
+  path: `${organization}/invoices/{invoice}/verify`,
+  id: "verifyInvoice",
+  group,
+  summary: "Recompute a document from the raw events and compare",
+  description:
+    "Reads only. Any organization may verify its own documents, as often as it likes; what differs is named.",
+  permission: "invoices.read",
+  params: InvoiceParam,
+  response: VerificationView,
+  problems: ["invoice_not_found"],
+  atomic: false,
+  run: async (env, { organization: { id }, params }) =>
+    verificationView(await verifyInvoice(env, id, params.invoice)),
+});
+
+async function getInvoice(
+  env: Parameters<typeof previewInvoice>[0],
+  orgId: string,
+  idOrNumber: string,
+) {
+  const invoice = await findInvoice(env.store.db, orgId, idOrNumber);
+  if (!invoice) throw new Problem("invoice_not_found", `there is no invoice ${idOrNumber}`);
+  return invoice;
+}
+
+export const invoiceRoutes: readonly Endpoint[] = [upcoming, issue, list, get, explain, verify];
