@@ -172,6 +172,17 @@ create table directory_version (
   constraint directory_version_pkey PRIMARY KEY (org_id)
 );
 
+create table fx_rate (
+  from_currency text not null,
+  to_currency   text not null,
+  on_day        date not null,
+  rate          numeric not null,
+  source        text not null,
+  recorded_at   timestamp with time zone not null,
+  constraint fx_rate_pkey PRIMARY KEY (from_currency, to_currency, on_day, source),
+  constraint fx_rate_rate_check CHECK (rate > 0::numeric)
+);
+
 create table grant_movement (
   org_id           text not null,
   movement_id      text not null,
@@ -267,6 +278,13 @@ create table invoice_series (
   series       text not null,
   last_number  bigint not null default 0,
   constraint invoice_series_pkey PRIMARY KEY (legal_entity, series)
+);
+
+create table legal_entity (
+  code       text not null,
+  definition jsonb not null,
+  updated_at timestamp with time zone not null,
+  constraint legal_entity_pkey PRIMARY KEY (code)
 );
 
 create table mail_outbox (
@@ -403,6 +421,44 @@ create table subject (
   created_at timestamp with time zone not null,
   constraint subject_pkey PRIMARY KEY (org_id, subject),
   constraint subject_org_id_project_id_fkey FOREIGN KEY (org_id, project_id) REFERENCES project(org_id, project_id)
+);
+
+create table tax_certificate (
+  org_id      text not null,
+  account_id  text not null,
+  country     text not null,
+  certificate text not null,
+  from_on     date not null,
+  until_on    date,
+  created_at  timestamp with time zone not null,
+  constraint tax_certificate_pkey PRIMARY KEY (org_id, account_id, country, certificate),
+  constraint tax_certificate_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id),
+  constraint tax_certificate_check CHECK (until_on > from_on)
+);
+
+create table tax_id_check (
+  org_id     text not null,
+  account_id text not null,
+  tax_id     text not null,
+  checked_at timestamp with time zone not null,
+  is_valid   boolean not null,
+  method     text not null,
+  evidence   jsonb not null,
+  constraint tax_id_check_pkey PRIMARY KEY (org_id, account_id, tax_id, checked_at),
+  constraint tax_id_check_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id)
+);
+
+create table tax_rate (
+  country       text not null,
+  region        text not null default ''::text,
+  product_class text not null default 'standard'::text,
+  name          text not null,
+  percent       numeric not null,
+  from_on       date not null,
+  until_on      date,
+  constraint tax_rate_pkey PRIMARY KEY (country, region, product_class, name, from_on),
+  constraint tax_rate_check CHECK (until_on > from_on),
+  constraint tax_rate_percent_check CHECK (percent >= 0::numeric AND percent < 100::numeric)
 );
 
 create table usage_conflict (

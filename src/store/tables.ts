@@ -127,6 +127,15 @@ export type DirectoryVersionTable = {
   version: bigint;
 };
 
+export type FxRateTable = {
+  from_currency: string;
+  to_currency: string;
+  on_day: string;
+  rate: string;
+  source: string;
+  recorded_at: string;
+};
+
 export type GrantMovementTable = {
   org_id: string;
   movement_id: string;
@@ -202,6 +211,12 @@ export type InvoiceSeriesTable = {
   legal_entity: string;
   series: string;
   last_number: Generated<bigint>;
+};
+
+export type LegalEntityTable = {
+  code: string;
+  definition: unknown;
+  updated_at: string;
 };
 
 export type MailOutboxTable = {
@@ -305,6 +320,36 @@ export type SubjectTable = {
   created_at: string;
 };
 
+export type TaxCertificateTable = {
+  org_id: string;
+  account_id: string;
+  country: string;
+  certificate: string;
+  from_on: string;
+  until_on: string | null;
+  created_at: string;
+};
+
+export type TaxIdCheckTable = {
+  org_id: string;
+  account_id: string;
+  tax_id: string;
+  checked_at: string;
+  is_valid: boolean;
+  method: string;
+  evidence: unknown;
+};
+
+export type TaxRateTable = {
+  country: string;
+  region: Generated<string>;
+  product_class: Generated<string>;
+  name: string;
+  percent: string;
+  from_on: string;
+  until_on: string | null;
+};
+
 export type UsageConflictTable = {
   org_id: string;
   event_key: string;
@@ -375,11 +420,13 @@ export type Tables = {
   binding: BindingTable;
   catalog_version: CatalogVersionTable;
   directory_version: DirectoryVersionTable;
+  fx_rate: FxRateTable;
   grant_movement: GrantMovementTable;
   idempotency_key: IdempotencyKeyTable;
   invoice: InvoiceTable;
   invoice_line: InvoiceLineTable;
   invoice_series: InvoiceSeriesTable;
+  legal_entity: LegalEntityTable;
   mail_outbox: MailOutboxTable;
   meter: MeterTable;
   meter_backfill: MeterBackfillTable;
@@ -390,6 +437,9 @@ export type Tables = {
   project: ProjectTable;
   sku: SkuTable;
   subject: SubjectTable;
+  tax_certificate: TaxCertificateTable;
+  tax_id_check: TaxIdCheckTable;
+  tax_rate: TaxRateTable;
   usage_conflict: UsageConflictTable;
   usage_event: UsageEventTable;
   usage_head: UsageHeadTable;

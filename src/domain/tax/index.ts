@@ -23,3 +23,5 @@ export {
   type TaxSeller,
   type TaxTreatment,
 } from "./treatment.ts";
+export { type LineToTax, type TaxedDocument, type TaxFacts, taxDocument } from "./document-tax.ts";
+export { type LegalEntity, unconfiguredEntity } from "./entity.ts";
