@@ -37,6 +37,7 @@ export const statuses: Record<RefusalCode, number> = {
   content_type_not_supported: 415,
   cursor_not_valid: 400,
   electronic_invoice_impossible: 409,
+  fx_rate_recorded: 409,
   idempotency_key_in_flight: 409,
   idempotency_key_not_valid: 400,
   idempotency_key_reused: 422,
@@ -76,6 +77,8 @@ export const statuses: Record<RefusalCode, number> = {
   slug_taken: 409,
   subject_not_found: 404,
   subject_taken: 409,
+  tax_rate_overlaps: 409,
+  tax_undecided: 409,
 };
 
 export const problemContentType = "application/problem+json";

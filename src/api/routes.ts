@@ -6,6 +6,7 @@ import { bindingRoutes } from "./routes/bindings.ts";
 import { invoiceRoutes } from "./routes/invoices.ts";
 import { organizationRoutes } from "./routes/organizations.ts";
 import { projectRoutes } from "./routes/projects.ts";
+import { taxRoutes } from "./routes/taxes.ts";
 
 /** Every address there is, in the order of the reference. One noun a line. */
 export const endpoints: readonly Endpoint[] = [
@@ -16,4 +17,5 @@ export const endpoints: readonly Endpoint[] = [
   ...invoiceRoutes,
   ...apiKeyRoutes,
   ...auditRoutes,
+  ...taxRoutes,
 ];

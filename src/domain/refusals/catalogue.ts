@@ -146,6 +146,10 @@ export const refusals = {
     advice:
       "Add what the detail names to the account or the legal entity; the PDF is available all the same.",
   },
+  fx_rate_recorded: {
+    title: "This exchange rate is already recorded",
+    advice: "Recorded rates are never changed; record another day or another source.",
+  },
   idempotency_key_in_flight: {
     title: "The first request with this Idempotency-Key is still running",
     advice: "Wait a moment and send the same request again: it will get the first one's answer.",
@@ -306,6 +310,14 @@ export const refusals = {
   subject_taken: {
     title: "The subject already names another project",
     advice: "Remove it there first, or send events with the project's own id.",
+  },
+  tax_rate_overlaps: {
+    title: "This tax rate would overlap another one",
+    advice: "Let it begin after the last one of the same name, or give it another name.",
+  },
+  tax_undecided: {
+    title: "The tax on a line cannot be decided",
+    advice: "Add what the detail names: the address of the account, a rate, or a certificate.",
   },
 } as const satisfies Record<string, { readonly title: string; readonly advice: string }>;
 
