@@ -46,6 +46,8 @@ export function someTerms(plans: Record<string, readonly Fee[]>, sketch: Sketch 
     kind: "plan" as const,
     productLine: "platform",
     priceOnRequest: false,
+    restricted: false,
+    isDefault: false,
     versions: [aVersion(fees, sketch)],
   }));
   return {

@@ -1,4 +1,7 @@
 export * from "./bare-number.ts";
+export * from "./catalog.ts";
+export { catalogFaults } from "./catalog-soundness.ts";
+export * from "./diff.ts";
 export * from "./discount.ts";
 export * from "./meter.ts";
 export * from "./plan.ts";
@@ -9,4 +12,13 @@ export {
   readPrice,
   writePrice,
 } from "./price-document.ts";
+export {
+  type CatalogFault,
+  type CatalogFile,
+  type CatalogReading,
+  catalogSections,
+  readCatalog,
+} from "./read-catalog.ts";
+export { type PriceFound, priceInForce } from "./resolve.ts";
 export { batchWarnings, type PriceWarning, priceWarnings } from "./price-warnings.ts";
+export { type CatalogItem, type ItemKind, itemsOf, writeCatalog } from "./write-catalog.ts";

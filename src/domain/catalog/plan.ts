@@ -1,7 +1,6 @@
 import type { Currency } from "../../kit/currency.ts";
 import type { Decimal } from "../../kit/decimal.ts";
 import type { Instant } from "../../kit/time.ts";
-import type { Price } from "./price.ts";
 
 /** How long one billing period of a plan lasts. */
 export const cadences = ["week", "month", "quarter", "year"] as const;
@@ -33,14 +32,13 @@ export type Fee = {
   readonly once: "subscription" | "account";
 };
 
-/** A usage SKU as the plan sells it: what is included per period, and the plan's own price beyond that. */
+/** A usage SKU as the plan sells it: what is included per period. Beyond that the account's price book decides. */
 export type PlanUsage = {
   readonly sku: string;
+  /** In units of the meter, per period of the plan; what is left over lapses. */
   readonly included: Decimal;
   /** Beyond what is included: charge, or refuse. */
   readonly beyond: "charge" | "block";
-  /** At most one per currency; where there is none, the account's price book decides. */
-  readonly prices: readonly Price[];
 };
 
 export const quotaWindows = ["minute", "hour", "day", "month", "none"] as const;
@@ -77,6 +75,10 @@ export type Plan = {
   readonly productLine: string;
   /** "Contact us": the plan has no public price, each account gets its own through its price book. */
   readonly priceOnRequest: boolean;
+  /** Seen and chosen only by those to whom it is assigned. */
+  readonly restricted: boolean;
+  /** New accounts get it, when it is sold in their currency. */
+  readonly isDefault: boolean;
   readonly versions: readonly PlanVersion[];
 };
 
