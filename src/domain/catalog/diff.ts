@@ -65,14 +65,15 @@ function adding(item: CatalogItem, current: Catalog, now: Instant): CatalogStep 
     const known = current.prices.filter(
       (price) => price.book === document["book"] && price.sku === document["sku"],
     );
+    const what = `${String(document["sku"])} in ${String(document["book"])}`;
     const latest = Math.max(...known.map((price) => price.effectiveFrom));
     if (known.length > 0 && startOf(from) < now)
       return refuse(
-        `${document["sku"]} in ${document["book"]} already has a price: a new one cannot begin in the past, give it an effective_from after ${formatInstant(now)}`,
+        `${what} already has a price: a new one cannot begin in the past, give it an effective_from after ${formatInstant(now)}`,
       );
     if (known.length > 0 && startOf(from) <= latest)
       return refuse(
-        `${document["sku"]} in ${document["book"]} has a published price from ${formatInstant(latest as Instant)}: the new one must begin later`,
+        `${what} has a published price from ${formatInstant(latest as Instant)}: the new one must begin later`,
       );
   }
   if (kind === "plan_version") {
@@ -146,10 +147,11 @@ function refusal(
 }
 
 function backward(old: CatalogItem, item: CatalogItem): string | undefined {
-  const place = (one: CatalogItem) =>
-    lifecycle.findIndex((status) => status === one.document["status"]);
-  return place(item) < place(old)
-    ? `${item.kind} ${item.name} is ${old.document["status"]}: it cannot go back to ${item.document["status"]}`
+  const statusOf = (one: CatalogItem) =>
+    lifecycle.find((status) => status === one.document["status"]) ?? "draft";
+  const [before, after] = [statusOf(old), statusOf(item)];
+  return lifecycle.indexOf(after) < lifecycle.indexOf(before)
+    ? `${item.kind} ${item.name} is ${before}: it cannot go back to ${after}`
     : undefined;
 }
 

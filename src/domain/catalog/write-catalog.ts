@@ -199,7 +199,7 @@ const writeFee = (fee: Fee): Document => ({
   ...(fee.kind !== "recurring" && { kind: fee.kind }),
   ...(fee.amounts.size > 0 && {
     amounts: Object.fromEntries(
-      [...fee.amounts].toSorted().map(([code, amount]) => [code, amount.toFixed()]),
+      byName([...fee.amounts], ([code]) => code).map(([code, amount]) => [code, amount.toFixed()]),
     ),
   }),
   ...(fee.kind === "recurring" && { timing: fee.timing }),
@@ -211,6 +211,6 @@ const writeFee = (fee: Fee): Document => ({
 const writeAlerts = (alerts: AlertDefaults): Document =>
   Object.fromEntries(
     alertSubjects
-      .filter((subject) => `${alerts[subject]}` !== `${standardAlerts[subject]}`)
+      .filter((subject) => alerts[subject].join() !== standardAlerts[subject].join())
       .map((subject) => [subject, [...alerts[subject]]]),
   );
