@@ -41,6 +41,7 @@ export const statuses: Record<RefusalCode, number> = {
   idempotency_key_in_flight: 409,
   idempotency_key_not_valid: 400,
   idempotency_key_reused: 422,
+  ingest_busy: 429,
   internal_error: 500,
   invoice_contradicted: 409,
   invoice_line_not_found: 404,

@@ -2,6 +2,7 @@ import type { MakeId } from "../kit/ids.ts";
 import type { Random } from "../kit/random.ts";
 import type { Instant } from "../kit/time.ts";
 import type { Store } from "../store/connect.ts";
+import type { Ingest } from "./ingest-usage.ts";
 
 /** The handful of things a flow may reach. Wired once in `main`, and by the test harness. */
 export type Env = {
@@ -12,4 +13,6 @@ export type Env = {
   readonly random: Random;
   /** The secret under which API keys are hashed; 32 bytes or more, the same for all processes of an installation. */
   readonly pepper: Uint8Array;
+  /** The running ingest pipeline; left out, one is opened when it is first needed (`ingestOf`). */
+  readonly ingest?: Ingest;
 };

@@ -14,7 +14,7 @@ export type TextRows = (string | null)[][];
 
 /** What is prepared on a connection. After an error that is not known, and everything is dropped before it is used again. */
 type Prepared = { readonly names: Set<string>; isUnknown: boolean };
-const prepared = new WeakMap<pg.PoolClient, Prepared>();
+const prepared = new WeakMap<pg.ClientBase, Prepared>();
 
 /**
  * Send statements all at once and wait once. They are one transaction, which has been committed when this resolves; when
@@ -24,7 +24,7 @@ const prepared = new WeakMap<pg.PoolClient, Prepared>();
  * follow its statement without waiting. With `unnamed` nothing is prepared, as transaction poolers want it.
  */
 export function runPipeline(
-  client: pg.PoolClient,
+  client: pg.ClientBase,
   statements: readonly PipelineStatement[],
   unnamed = false,
 ): Promise<TextRows[]> {

@@ -15,6 +15,7 @@ export const writtenOnce: { readonly [T in keyof Tables]?: readonly (keyof Table
   invoice: ["status"],
   invoice_line: [],
   price: [],
+  usage_conflict: [],
   usage_event: [],
 };
 

@@ -398,6 +398,7 @@ create table project (
   constraint project_org_id_fkey FOREIGN KEY (org_id) REFERENCES organization(org_id),
   constraint project_status_check CHECK (status = ANY (ARRAY['active'::text, 'closed'::text]))
 );
+CREATE INDEX project_by_id ON public.project USING btree (project_id);
 
 create table sku (
   sku_id     text not null,

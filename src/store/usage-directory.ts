@@ -24,7 +24,8 @@ type PlacingRow = {
 export async function loadPlacings(db: Db, names: readonly SubjectName[]): Promise<Placing[]> {
   const { rows } = await sql<PlacingRow>`
     select n.position::integer as position, p.project_id,
-           p.project_id is null and exists (select 1 from project f where f.project_id = n.subject) as is_foreign,
+           p.project_id is null and n.subject like 'prj\\_%'
+             and exists (select 1 from project f where f.project_id = n.subject) as is_foreign,
            b.starts, b.payers
     from unnest(${names.map((n) => n.orgId)}::text[], ${names.map((n) => n.subject)}::text[])
          with ordinality as n (org_id, subject, position)
@@ -59,7 +60,9 @@ export async function directoryVersions(
   orgIds: readonly string[],
 ): Promise<Map<string, bigint>> {
   const { rows } = await sql<{ org_id: string; version: bigint }>`
-    select org_id, version from directory_version where org_id = any(${orgIds}::text[])`.execute(db);
+    select org_id, version from directory_version where org_id = any(${orgIds}::text[])`.execute(
+    db,
+  );
   const found = new Map(rows.map((row) => [row.org_id, row.version]));
   return new Map(orgIds.map((orgId) => [orgId, found.get(orgId) ?? 0n]));
 }
@@ -72,4 +75,17 @@ export async function bumpDirectoryVersion(db: Db, orgId: string): Promise<void>
   await sql`
     insert into directory_version as d (org_id, version) values (${orgId}, 1)
     on conflict (org_id) do update set version = d.version + 1`.execute(db);
+}
+
+/** Which of these organizations have events in quarantine that wait for something. */
+export async function orgsWithHeldEvents(
+  db: Db,
+  orgIds: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ org_id: string }>`
+    select o.org_id from unnest(${orgIds}::text[]) as o (org_id)
+    where exists (select 1 from usage_quarantine q where q.org_id = o.org_id and q.resolved_at is null)`.execute(
+    db,
+  );
+  return new Set(rows.map((row) => row.org_id));
 }

@@ -1,5 +1,5 @@
-import type pg from "pg";
-import { writeUnits } from "../domain/grants/index.ts";
+import pg from "pg";
+import { type Units, writeUnits } from "../domain/grants/index.ts";
 import {
   accountName,
   type Arrival,
@@ -33,29 +33,40 @@ export type EventKey = { readonly orgId: string; readonly key: string };
  * nothing is in the way, in one round trip.
  */
 export type Lane = {
-  readonly client: pg.PoolClient;
+  readonly client: pg.Client;
   readonly unnamed: boolean;
 };
 
 // The heads of a group are visited in the order of the arrays, so that two groups can only wait for each other, never
 // both at once. Every other way to join would visit them in an order of its own.
 const settings =
-  "set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; set enable_bitmapscan = off; set synchronous_commit = on; set jit = off";
+  "set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; set enable_bitmapscan = off; set jit = off";
 
+/** Connect like the pool does, beside it: a lane keeps its connection for as long as it lives. */
 export async function openLane(pool: pg.Pool, unnamed = false): Promise<Lane> {
-  const client = await pool.connect();
+  const client = new pg.Client(pool.options);
+  // A connection that breaks fails its query; between queries nobody needs to know.
+  client.on("error", () => {});
+  await client.connect();
   try {
     await client.query(settings);
   } catch (error) {
-    client.release(error as Error);
+    closeLane({ client, unnamed });
     throw error;
   }
   return { client, unnamed };
 }
 
-/** The connection goes: its settings are not for others. */
 export function closeLane(lane: Lane): void {
-  lane.client.release(true);
+  lane.client.end().catch(() => {});
+}
+
+/** Whether an open but idle lane keeps the process running. */
+export function keepAlive(lane: Lane, busy: boolean): void {
+  // Missing from the published types.
+  const client = lane.client as pg.Client & { ref(): void; unref(): void };
+  if (busy) client.ref();
+  else client.unref();
 }
 
 const run = (lane: Lane, statements: readonly PipelineStatement[]): Promise<TextRows[]> =>
@@ -328,10 +339,10 @@ function addRollups(group: Settlement): PipelineStatement | undefined {
       textArray(deltas.map((d) => d.projectId)),
       textArray(deltas.map((d) => d.dimensions)),
       plainArray(deltas.map((d) => d.eventCount)),
-      plainArray(deltas.map((d) => writeUnits(d.total))),
-      plainArray(deltas.map((d) => d.lowest && writeUnits(d.lowest))),
-      plainArray(deltas.map((d) => d.highest && writeUnits(d.highest))),
-      plainArray(deltas.map((d) => d.latest && writeUnits(d.latest))),
+      unitsArray(deltas.map((d) => d.total)),
+      unitsArray(deltas.map((d) => d.lowest)),
+      unitsArray(deltas.map((d) => d.highest)),
+      unitsArray(deltas.map((d) => d.latest)),
       instantArray(deltas.map((d) => d.latestAt)),
       plainArray(deltas.map((d) => d.latestSeq)),
       plainArray(deltas.map((d) => d.corrected)),
@@ -424,6 +435,9 @@ function logConflicts(conflicts: readonly Arrival[]): PipelineStatement {
 /** An array literal of values that need no quotes. */
 const plainArray = (values: readonly (string | number | bigint | boolean | null)[]): string =>
   `{${values.map((value) => (value === null ? "NULL" : String(value))).join(",")}}`;
+
+const unitsArray = (values: readonly (Units | null)[]): string =>
+  plainArray(values.map((value) => (value === null ? null : writeUnits(value))));
 
 const quoted = (text: string): string =>
   /["\\]/.test(text) ? `"${text.replaceAll(/["\\]/g, "\\$&")}"` : `"${text}"`;

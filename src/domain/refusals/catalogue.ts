@@ -163,6 +163,11 @@ export const refusals = {
     advice:
       "Use a new key for a new request; repeat the same method, address and body to get the first answer.",
   },
+  ingest_busy: {
+    title: "More usage is waiting than can be taken",
+    advice:
+      "Wait as long as Retry-After says and send the same events again: nothing is counted twice.",
+  },
   internal_error: {
     title: "Something broke on our side",
     advice: "Try again. If it stays, report the request_id: it is in our log.",

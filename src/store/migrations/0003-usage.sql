@@ -92,3 +92,6 @@ create table directory_version (
   org_id  text primary key,
   version bigint not null
 );
+
+-- Whether a name that an organization does not know is another one's project.
+create index project_by_id on project (project_id);

@@ -1,0 +1,310 @@
+import {
+  accountName,
+  type Arrival,
+  eventName,
+  type Fate,
+  type Head,
+  type Known,
+  type MeterIndex,
+  matchEvent,
+  type Measurement,
+  type Original,
+  type Settlement,
+  settle,
+  type UsageEvent,
+} from "../domain/usage/index.ts";
+import { eventKey } from "../domain/usage/index.ts";
+import type { Instant } from "../kit/time.ts";
+import type { Store } from "../store/connect.ts";
+import {
+  type AccountKey,
+  closeLane,
+  keepAlive,
+  type JudgedBy,
+  type Lane,
+  loadKnown,
+  loadOriginals,
+  lockHeads,
+  objectionIn,
+  openLane,
+  readHeads,
+  saveAtOnce,
+  saveLocked,
+  undo,
+} from "../store/usage-lane.ts";
+import type { Rules } from "./usage-rules.ts";
+
+/** An event on its way through a lane, and who waits for it. */
+export type Ticket = {
+  readonly orgId: string;
+  readonly key: string;
+  readonly event: UsageEvent;
+  readonly receivedAt: Instant;
+  readonly isReplay: boolean;
+  /** What it was judged by, and the verdict: both anew when the rules have changed. */
+  rules: Rules;
+  arrival: Arrival;
+  readonly done: (fate: Fate) => void;
+  readonly failed: (error: unknown) => void;
+};
+
+/** What a committer needs of the pipeline it belongs to. */
+export type CommitterHost = {
+  readonly store: Store;
+  readonly groupEventsMax: number;
+  readonly unnamedStatements: boolean;
+  /** Judge tickets whose rules are no longer the newest; those that belong to another lane now are answered. */
+  rejudge(tickets: readonly Ticket[], committer: Committer): Promise<Ticket[]>;
+  forgetRules(orgIds: Iterable<string>): void;
+  /** Called for every event that has left the queue for good. */
+  left(count: number): void;
+};
+
+export type Committer = {
+  push(tickets: readonly Ticket[]): void;
+  /** Resolves when everything pushed so far is settled. */
+  idle(): Promise<void>;
+  close(): void;
+};
+
+/** After something was in the way, this many groups lock first and look up every identity before they trust memory again. */
+const carefulGroups = 32;
+const headsMax = 100_000;
+/** How long a group waits for a database that does not answer before its senders are told to come again. */
+const patienceMs = 15_000;
+
+/** One lane: takes what has piled up, settles it as one group in one transaction, answers, and takes the next. */
+export function openCommitter(host: CommitterHost): Committer {
+  let queue: Ticket[] = [];
+  let lane: Lane | undefined;
+  let running: Promise<void> | undefined;
+  let careful = 0;
+  const heads = new Map<string, Head>();
+
+  async function connection(): Promise<Lane> {
+    lane ??= await openLane(host.store.pool, host.unnamedStatements);
+    return lane;
+  }
+
+  function disconnect(): void {
+    if (lane) closeLane(lane);
+    lane = undefined;
+    heads.clear();
+  }
+
+  async function work(): Promise<void> {
+    while (queue.length > 0) {
+      const group =
+        queue.length > host.groupEventsMax ? queue.slice(0, host.groupEventsMax) : queue;
+      queue = queue.length > host.groupEventsMax ? queue.slice(host.groupEventsMax) : [];
+      await commit(group);
+    }
+  }
+
+  async function commit(group: readonly Ticket[]): Promise<void> {
+    const until = performance.now() + patienceMs;
+    for (let tickets = group, attempt = 0; tickets.length > 0; attempt++) {
+      try {
+        tickets = await host.rejudge(tickets, committer);
+        if (tickets.length === 0) return;
+        const current = await connection();
+        if (attempt === 0) keepAlive(current, true);
+        const settlement =
+          careful > 0 || tickets.some(({ event }) => event.corrects !== null)
+            ? await commitLocked(current, tickets)
+            : await commitAtOnce(current, tickets);
+        remember(settlement);
+        answer(tickets, settlement);
+        return;
+      } catch (error) {
+        const next = await recover(error, tickets, until, attempt);
+        if (next === "give_up") {
+          for (const ticket of tickets) ticket.failed(error);
+          host.left(tickets.length);
+          return;
+        }
+        if (next === "split") {
+          // One of them is the cause: halves, until it stands alone and the others are through.
+          const middle = tickets.length >> 1;
+          await commit(tickets.slice(0, middle));
+          await commit(tickets.slice(middle));
+          return;
+        }
+      }
+    }
+  }
+
+  async function recover(
+    error: unknown,
+    tickets: readonly Ticket[],
+    until: number,
+    attempt: number,
+  ): Promise<"again" | "split" | "give_up"> {
+    const objection = objectionIn(error);
+    if (objection !== undefined && attempt < 50) {
+      if (objection === "rules_moved") host.forgetRules(new Set(tickets.map((t) => t.orgId)));
+      else careful = carefulGroups;
+      for (const name of accountsOf(tickets).keys()) heads.delete(name);
+      return "again";
+    }
+    const { code } = error as { code?: string };
+    // Five letters from PostgreSQL about the statement itself; anything else means that nobody is there to talk to.
+    const isRefusal = code !== undefined && /^(?:2|3|4|54)/.test(code) && code.length === 5;
+    if (isRefusal) return tickets.length > 1 ? "split" : "give_up";
+    // Whether the last transaction was committed is not known: the next attempt looks before it stores.
+    disconnect();
+    careful = carefulGroups;
+    if (performance.now() > until) return "give_up";
+    await new Promise((resolve) => setTimeout(resolve, Math.min(20 * 2 ** attempt, 500)));
+    return "again";
+  }
+
+  async function commitAtOnce(current: Lane, tickets: readonly Ticket[]): Promise<Settlement> {
+    const missing = [...accountsOf(tickets)].filter(([name]) => !heads.has(name));
+    if (missing.length > 0) {
+      const read = await readHeads(
+        current,
+        missing.map(([, account]) => account),
+      );
+      for (const [name, head] of read) heads.set(name, head);
+    }
+    const suspects = tickets.filter(
+      (t) => t.arrival.verdict.kind !== "measured" || t.rules.holdsEvents,
+    );
+    const known: ReadonlyMap<string, Known> =
+      suspects.length > 0 ? await loadKnown(current, suspects) : new Map();
+    const settlement = settle(
+      tickets.map((t) => t.arrival),
+      { heads, known, originals: new Map() },
+    );
+    if (savesSomething(settlement)) await saveAtOnce(current, settlement, judgedBy(tickets));
+    return settlement;
+  }
+
+  async function commitLocked(current: Lane, tickets: readonly Ticket[]): Promise<Settlement> {
+    const accounts = [...accountsOf(tickets).values()];
+    try {
+      const locked = await lockHeads(current, accounts, judgedBy(tickets));
+      const known = await loadKnown(current, tickets);
+      const settlement = settle(
+        tickets.map((t) => t.arrival),
+        { heads: locked, known, originals: await originalsOf(current, tickets) },
+      );
+      await saveLocked(current, settlement);
+      const quiet = settlement.fates.every(({ kind }) => kind === "accepted") && headsAgree(locked);
+      careful = quiet ? careful - 1 : carefulGroups;
+      for (const [name, head] of locked) heads.set(name, head);
+      return settlement;
+    } catch (error) {
+      await undo(current).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Whether nobody else wrote to accounts that we remember. */
+  function headsAgree(locked: ReadonlyMap<string, Head>): boolean {
+    for (const [name, head] of locked) {
+      const ours = heads.get(name);
+      if (ours !== undefined && ours.version !== head.version) return false;
+    }
+    return true;
+  }
+
+  function remember(settlement: Settlement): void {
+    if (heads.size > headsMax) heads.clear();
+    for (const { orgId, accountId, after } of settlement.accounts)
+      heads.set(accountName(orgId, accountId), after);
+  }
+
+  function answer(tickets: readonly Ticket[], settlement: Settlement): void {
+    for (const { orgId } of settlement.held) {
+      const rules = tickets.find((ticket) => ticket.orgId === orgId)?.rules;
+      if (rules) rules.holdsEvents = true;
+    }
+    tickets.forEach((ticket, index) => ticket.done(settlement.fates[index] as Fate));
+    host.left(tickets.length);
+  }
+
+  function kick(): void {
+    running ??= work().finally(() => {
+      running = undefined;
+      if (queue.length > 0) kick();
+      else if (lane) keepAlive(lane, false);
+    });
+  }
+
+  const committer: Committer = {
+    push(tickets) {
+      for (const ticket of tickets) queue.push(ticket);
+      kick();
+    },
+    async idle() {
+      while (running) await running;
+    },
+    close: disconnect,
+  };
+  return committer;
+}
+
+const savesSomething = (s: Settlement): boolean =>
+  s.accounts.length + s.held.length + s.released.length + s.conflicts.length > 0;
+
+function accountsOf(tickets: readonly Ticket[]): Map<string, AccountKey> {
+  const found = new Map<string, AccountKey>();
+  for (const { orgId, arrival } of tickets) {
+    if (arrival.verdict.kind !== "measured") continue;
+    const { accountId } = arrival.verdict;
+    const name = accountName(orgId, accountId);
+    if (!found.has(name)) found.set(name, { orgId, accountId });
+  }
+  return found;
+}
+
+function judgedBy(tickets: readonly Ticket[]): JudgedBy {
+  const directoryVersions = new Map<string, bigint>();
+  let catalogVersion = 0n;
+  for (const { rules } of tickets) {
+    directoryVersions.set(rules.orgId, rules.directoryVersion);
+    catalogVersion = rules.catalogVersion;
+  }
+  return { catalogVersion, directoryVersions };
+}
+
+/** Everything that the corrections of a group speak of, measured by today's meters. */
+async function originalsOf(lane: Lane, tickets: readonly Ticket[]): Promise<Map<string, Original>> {
+  const wanted = new Map<string, { orgId: string; key: string; meters: MeterIndex }>();
+  for (const { orgId, event, rules } of tickets) {
+    if (event.corrects === null) continue;
+    const key = eventKey(event.source, event.corrects);
+    wanted.set(eventName(orgId, key), { orgId, key, meters: rules.meters });
+  }
+  const found = new Map<string, Original>();
+  if (wanted.size === 0) return found;
+  for (const stored of await loadOriginals(lane, [...wanted.values()])) {
+    const name = eventName(stored.orgId, stored.key);
+    const meters = wanted.get(name)?.meters;
+    if (!meters) continue;
+    const { content, corrections, accountId, projectId } = stored;
+    found.set(name, {
+      accountId,
+      projectId,
+      type: content.type,
+      isCorrection: content.corrects !== null,
+      measurements: measured(meters, content),
+      corrections: corrections.map((correction) => measured(meters, correction)),
+    });
+  }
+  return found;
+}
+
+function measured(
+  meters: MeterIndex,
+  content: { type: string; dataText: string; corrects: string | null },
+): readonly Measurement[] {
+  const match = matchEvent(meters, {
+    type: content.type,
+    data: JSON.parse(content.dataText) as Record<string, unknown>,
+    isCorrection: content.corrects !== null,
+  });
+  return match.kind === "measured" ? match.measurements : [];
+}

@@ -1,0 +1,171 @@
+import { type Meter, readMeter } from "../domain/catalog/index.ts";
+import { indexMeters, type MeterIndex, type Place } from "../domain/usage/index.ts";
+import { getCatalog } from "../store/catalog.ts";
+import type { Store } from "../store/connect.ts";
+import {
+  directoryVersions,
+  loadPlacings,
+  orgsWithHeldEvents,
+  type Placing,
+} from "../store/usage-directory.ts";
+
+/**
+ * What an organization's events are judged by, as of two versions that every transaction compares before it commits. An
+ * event is judged again when its rules are no longer the newest.
+ */
+export type Rules = {
+  readonly orgId: string;
+  readonly catalogVersion: bigint;
+  readonly directoryVersion: bigint;
+  readonly meters: MeterIndex;
+  /** Whether a re-sent event may be waiting in quarantine. */
+  holdsEvents: boolean;
+  readonly placings: Map<string, Placing>;
+  /** Names asked for since the last look: the others are forgotten then. */
+  readonly asked: Set<string>;
+  readAt: number;
+};
+
+/** Changes that were made behind our backs, without counting a version up, are seen after this time. */
+const lookAgainMs = 1_000;
+/** Nothing older is used: when the database does not answer, events wait. */
+const oldestMs = 5_000;
+const organizationsMax = 1_000;
+
+/** The rules of all organizations that send events, kept in memory. */
+export type RuleBook = {
+  /** The rules under which all these names are placed; undefined when something must be read first. */
+  at(orgId: string, subjects: readonly string[]): Rules | undefined;
+  read(orgId: string, subjects: readonly string[]): Promise<Rules>;
+  /** The newest rules of an organization that has been asked about. */
+  newest(orgId: string): Rules | undefined;
+  forget(orgIds: Iterable<string>): void;
+};
+
+export function openRuleBook(store: Store): RuleBook {
+  const books = new Map<string, Rules>();
+  const looking = new Map<string, Promise<void>>();
+  const meterIndexes = new Map<bigint, MeterIndex>();
+
+  async function readRules(orgId: string, subjects: readonly string[]): Promise<Rules> {
+    // Versions first: what is read after them is at worst newer, and then the version in the transaction differs.
+    const [versions, catalog] = await Promise.all([
+      directoryVersions(store.db, [orgId]),
+      getCatalog(store),
+    ]);
+    const [holding, placings] = await Promise.all([
+      orgsWithHeldEvents(store.db, [orgId]),
+      place(orgId, subjects),
+    ]);
+    let meters = meterIndexes.get(catalog.version);
+    if (meters === undefined) {
+      meters = indexMeters([...catalog.meters.values()].flatMap(meterIn));
+      meterIndexes.clear();
+      meterIndexes.set(catalog.version, meters);
+    }
+    return {
+      orgId,
+      catalogVersion: catalog.version,
+      directoryVersion: versions.get(orgId) ?? 0n,
+      meters,
+      holdsEvents: holding.has(orgId),
+      placings,
+      asked: new Set(),
+      readAt: performance.now(),
+    };
+  }
+
+  async function place(orgId: string, subjects: readonly string[]): Promise<Map<string, Placing>> {
+    if (subjects.length === 0) return new Map();
+    const names = subjects.map((subject) => ({ orgId, subject }));
+    const found = await loadPlacings(store.db, names);
+    return new Map(subjects.map((subject, index) => [subject, found[index] as Placing]));
+  }
+
+  async function renew(old: Rules): Promise<void> {
+    const fresh = await readRules(old.orgId, [...old.asked]);
+    if (books.get(old.orgId) !== old) return;
+    if (isSame(old, fresh)) {
+      old.readAt = fresh.readAt;
+      old.holdsEvents = fresh.holdsEvents;
+      for (const subject of old.placings.keys())
+        if (!old.asked.has(subject)) old.placings.delete(subject);
+      old.asked.clear();
+    } else books.set(old.orgId, fresh);
+  }
+
+  function lookAgain(rules: Rules): void {
+    if (looking.has(rules.orgId)) return;
+    // A look that fails is repeated by the next event; when all fail, the rules grow too old to be used.
+    const look = renew(rules)
+      .catch(() => {})
+      .finally(() => looking.delete(rules.orgId));
+    looking.set(rules.orgId, look);
+  }
+
+  function current(orgId: string): Rules | undefined {
+    const rules = books.get(orgId);
+    if (rules === undefined) return undefined;
+    const age = performance.now() - rules.readAt;
+    if (age > lookAgainMs) lookAgain(rules);
+    return age > oldestMs ? undefined : rules;
+  }
+
+  function forgetIdle(): void {
+    const now = performance.now();
+    for (const [orgId, rules] of books) if (now - rules.readAt > oldestMs) books.delete(orgId);
+  }
+
+  return {
+    at(orgId, subjects) {
+      const rules = current(orgId);
+      if (rules === undefined) return undefined;
+      for (const subject of subjects) {
+        if (!rules.placings.has(subject)) return undefined;
+        rules.asked.add(subject);
+      }
+      return rules;
+    },
+    async read(orgId, subjects) {
+      const rules = current(orgId);
+      if (rules === undefined) {
+        const fresh = await readRules(orgId, [...new Set(subjects)]);
+        if (books.size >= organizationsMax) forgetIdle();
+        books.set(orgId, fresh);
+        return fresh;
+      }
+      const unknown = [...new Set(subjects)].filter((subject) => !rules.placings.has(subject));
+      for (const [subject, placing] of await place(orgId, unknown))
+        rules.placings.set(subject, placing);
+      return rules;
+    },
+    newest: (orgId) => books.get(orgId),
+    forget(orgIds) {
+      for (const orgId of orgIds) books.delete(orgId);
+    },
+  };
+}
+
+function meterIn(stored: { definition: unknown; status: Meter["status"] }): Meter[] {
+  const { meter } = readMeter(stored.definition);
+  return meter ? [{ ...meter, status: stored.status }] : [];
+}
+
+function isSame(a: Rules, b: Rules): boolean {
+  if (a.catalogVersion !== b.catalogVersion || a.directoryVersion !== b.directoryVersion)
+    return false;
+  for (const [subject, placing] of b.placings)
+    if (JSON.stringify(a.placings.get(subject)) !== JSON.stringify(placing)) return false;
+  return true;
+}
+
+/** What a name stands for, for the rule of admission. A name that was unknown is never remembered for long. */
+export function placeOf(placing: Placing | undefined): {
+  place: Place | undefined;
+  isForeignProject: boolean;
+} {
+  return {
+    place: placing?.kind === "place" ? placing.place : undefined,
+    isForeignProject: placing?.kind === "foreign",
+  };
+}
