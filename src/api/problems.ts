@@ -65,6 +65,7 @@ export const statuses: Record<RefusalCode, number> = {
   permission_missing: 403,
   price_book_currency: 422,
   price_book_not_found: 404,
+  price_not_valid: 422,
   project_closed: 409,
   project_forbidden: 403,
   project_has_history: 409,
@@ -80,6 +81,7 @@ export const statuses: Record<RefusalCode, number> = {
   subject_taken: 409,
   tax_rate_overlaps: 409,
   tax_undecided: 409,
+  usage_not_ratable: 422,
 };
 
 export const problemContentType = "application/problem+json";

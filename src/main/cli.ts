@@ -3,6 +3,7 @@ import { Problem } from "../domain/refusals/index.ts";
 import type { AddCommand, Context, ExitCode, Run } from "./command.ts";
 import { exitCodes } from "./command.ts";
 import { addMigrate } from "./commands/migrate.ts";
+import { addRate } from "./commands/rate.ts";
 import { addUp } from "./commands/up.ts";
 import { addVersion } from "./commands/version.ts";
 import { type Environment, readConfig, UsageError } from "./config.ts";
@@ -10,7 +11,7 @@ import { outsideFailure } from "./failure.ts";
 import { version } from "./version.ts";
 
 /** Every command there is. */
-const commands: readonly AddCommand[] = [addUp, addMigrate, addVersion];
+const commands: readonly AddCommand[] = [addUp, addRate, addMigrate, addVersion];
 
 type Streams = {
   readonly out: (text: string) => void;

@@ -22,3 +22,4 @@ export {
 export { type PriceFound, priceInForce } from "./resolve.ts";
 export { batchWarnings, type PriceWarning, priceWarnings } from "./price-warnings.ts";
 export { type CatalogItem, type ItemKind, itemsOf, writeCatalog } from "./write-catalog.ts";
+export { type ObjectReader, objectReader } from "./price-reader.ts";

@@ -38,3 +38,4 @@ export {
   statementOf,
 } from "./statement.ts";
 export { UnratableError } from "./unratable.ts";
+export { readUsage, type UsageReading } from "./usage-reader.ts";

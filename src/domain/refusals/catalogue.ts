@@ -263,6 +263,10 @@ export const refusals = {
     title: "No such price book",
     advice: "Check its code.",
   },
+  price_not_valid: {
+    title: "The price is not sound",
+    advice: "Mend what the errors point at; each names the tier or cell.",
+  },
   project_closed: {
     title: "The project is closed",
     advice: "A closed project takes no new bindings.",
@@ -323,6 +327,10 @@ export const refusals = {
   tax_undecided: {
     title: "The tax on a line cannot be decided",
     advice: "Add what the detail names: the address of the account, a rate, or a certificate.",
+  },
+  usage_not_ratable: {
+    title: "The usage cannot be priced with this price",
+    advice: "Give what the price looks at (events, dimensions), or mend the price.",
   },
 } as const satisfies Record<string, { readonly title: string; readonly advice: string }>;
 
