@@ -33,7 +33,12 @@ import { loadOtherCharges } from "./charge-sources.ts";
 import { bookFor, readOffers } from "./read-offers.ts";
 
 /** One document wanted: an account, and the period it is for. */
-export type DraftRequest = { readonly of: AccountToInvoice; readonly period: Period };
+export type DraftRequest = {
+  readonly of: AccountToInvoice;
+  readonly period: Period;
+  /** Take up usage of older periods that have no invoice of their own. For a document about to be issued: they are all due. */
+  readonly foldsOlder?: boolean;
+};
 
 /** What a draft looked at, so that a second path can look at the same. */
 export type DraftScope = {
@@ -60,6 +65,12 @@ export type Drafted = {
 };
 
 /**
+ * Which closed periods to look at beside the one asked for: those that events came in for since the last document, or, as
+ * proof that this was enough, every one there ever was.
+ */
+export type History = "touched" | "all";
+
+/**
  * Draft many documents from one moment of the database: a handful of queries for all of them together. Call it in a
  * `snapshot`, so that usage, documents and sequences belong together.
  */
@@ -67,8 +78,9 @@ export async function draftInvoices(
   db: Db,
   catalog: StoredCatalog,
   requests: readonly DraftRequest[],
+  history: History = "touched",
 ): Promise<Drafted[]> {
-  const scopes = await scopeDrafts(db, catalog, requests);
+  const scopes = await scopeDrafts(db, catalog, requests, history);
   return draftScopes(db, scopes, measureWindows, ratePrimary);
 }
 
@@ -83,6 +95,7 @@ async function scopeDrafts(
   db: Db,
   catalog: StoredCatalog,
   requests: readonly DraftRequest[],
+  history: History,
 ): Promise<DraftScope[]> {
   const keys = requests.map((request) => keyOf(request.of));
   const heads = await loadHeads(db, keys);
@@ -94,10 +107,11 @@ async function scopeDrafts(
   const late = await loadLateDays(
     db,
     facts
-      .filter((one) => one.billed.invoicedUntil !== null && one.seq > one.billed.seq)
+      .filter((one) => one.billed.invoicedUntil !== null || one.request.foldsOlder)
+      .filter((one) => history === "all" || one.seq > one.billed.seq)
       .map((one) => ({
         ...keyOf(one.request.of),
-        since: one.billed.seq,
+        since: history === "all" ? 0n : one.billed.seq,
         until: one.seq,
         before: one.request.period.startsAt,
       })),
@@ -117,15 +131,16 @@ async function scopeDrafts(
   });
 }
 
-// Only closed periods: one that still waits for its own invoice will find the late events there.
+// A period that still waits for an invoice of its own will find the late events there.
 function touchedPeriods(request: DraftRequest, billed: Billed, late: readonly Instant[]): Period[] {
   const { calendar } = request.of.account;
   const touched = new Map<Instant, Period>();
   for (const at of late) {
     const span = periodAt(calendar, at);
-    const isClosed =
-      span.endsAt <= (billed.invoicedUntil ?? 0) && !billed.voidStarts.has(span.startsAt);
-    if (isClosed && span.startsAt < request.period.startsAt) touched.set(span.startsAt, span);
+    const isClosed = request.foldsOlder || span.endsAt <= (billed.invoicedUntil ?? 0);
+    const isOlder = span.startsAt < request.period.startsAt;
+    if (isClosed && isOlder && !billed.voidStarts.has(span.startsAt))
+      touched.set(span.startsAt, span);
   }
   return [...touched.values()].toSorted((a, b) => a.startsAt - b.startsAt);
 }

@@ -62,7 +62,7 @@ async function draftAndCheck(
 ): Promise<{ drafted: Drafted; mismatches: Mismatch[] }> {
   const catalog = await getCatalog(env.store);
   return snapshot(env.store.db, async (db) => {
-    const [drafted] = await draftInvoices(db, catalog, [{ of, period }]);
+    const [drafted] = await draftInvoices(db, catalog, [{ of, period, foldsOlder: true }]);
     assert(drafted, "drafting one account gives one draft");
     const [mismatches] = await checkDrafts(db, [drafted]);
     return { drafted, mismatches: mismatches ?? [] };

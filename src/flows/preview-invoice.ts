@@ -21,7 +21,7 @@ export async function previewInvoice(
   now: Instant,
   at: Instant = now,
 ): Promise<Preview> {
-  const { drafted, of } = await draftFor(env, orgId, account, at);
+  const { drafted, of } = await draftFor(env, orgId, account, now, at);
   return {
     stage: stageOf(of.account, drafted.scope.period, now),
     draft: drafted.draft,
@@ -34,13 +34,16 @@ async function draftFor(
   env: Env,
   orgId: string,
   account: string,
+  now: Instant,
   at: Instant,
 ): Promise<{ of: AccountToInvoice; drafted: Drafted }> {
   const catalog = await getCatalog(env.store);
   const of = await getAccountToInvoice(env, orgId, account);
   const period = periodAt(of.account.calendar, at);
   const [drafted] = await snapshot(env.store.db, (db) =>
-    draftInvoices(db, catalog, [{ of, period }]),
+    draftInvoices(db, catalog, [
+      { of, period, foldsOlder: stageOf(of.account, period, now) === "due" },
+    ]),
   );
   return { of, drafted: drafted as Drafted };
 }
