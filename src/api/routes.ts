@@ -7,6 +7,7 @@ import { invoiceRoutes } from "./routes/invoices.ts";
 import { organizationRoutes } from "./routes/organizations.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { taxRoutes } from "./routes/taxes.ts";
+import { usageEventRoutes } from "./routes/usage-events.ts";
 
 /** Every address there is, in the order of the reference. One noun a line. */
 export const endpoints: readonly Endpoint[] = [
@@ -14,6 +15,7 @@ export const endpoints: readonly Endpoint[] = [
   ...projectRoutes,
   ...accountRoutes,
   ...bindingRoutes,
+  ...usageEventRoutes,
   ...invoiceRoutes,
   ...apiKeyRoutes,
   ...auditRoutes,

@@ -150,6 +150,19 @@ export const refusals = {
     title: "This exchange rate is already recorded",
     advice: "Recorded rates are never changed; record another day or another source.",
   },
+  events_conflict: {
+    title: "The identity of every event is taken by other content",
+    advice:
+      "An event is never overwritten. Send a correction, or another event under an id of its own.",
+  },
+  events_not_valid: {
+    title: "No event of the request could be taken",
+    advice: "Mend what the events member names; nothing was stored.",
+  },
+  events_not_yours: {
+    title: "Every event speaks of a project that this key may not speak of",
+    advice: "Use the key of the organization, or of the project, that the usage belongs to.",
+  },
   idempotency_key_in_flight: {
     title: "The first request with this Idempotency-Key is still running",
     advice: "Wait a moment and send the same request again: it will get the first one's answer.",
