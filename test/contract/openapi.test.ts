@@ -16,7 +16,9 @@ test("openapi.json is what the endpoints say (npm run gen writes it)", () => {
 });
 
 test("two endpoints never share an address or a name", () => {
-  const addresses = endpoints.map((route) => `${route.method} ${route.path.replaceAll(/\{\w+\}/g, "{}")}`);
+  const addresses = endpoints.map(
+    (route) => `${route.method} ${route.path.replaceAll(/\{\w+\}/g, "{}")}`,
+  );
   expect(new Set(addresses).size).toBe(addresses.length);
   const ids = endpoints.map((route) => route.id);
   expect(new Set(ids).size).toBe(ids.length);
@@ -24,7 +26,11 @@ test("two endpoints never share an address or a name", () => {
 
 describe("the document is valid OpenAPI 3.1", () => {
   const operations = Object.entries(document["paths"] ?? {}).flatMap(([path, item]) =>
-    Object.entries(item as Json).map(([method, operation]) => ({ path, method, operation: operation as Json })),
+    Object.entries(item as Json).map(([method, operation]) => ({
+      path,
+      method,
+      operation: operation as Json,
+    })),
   );
 
   test("every reference leads somewhere, and every component is referred to", () => {
@@ -43,8 +49,13 @@ describe("the document is valid OpenAPI 3.1", () => {
 
   test("path parameters are declared, required, and no others", () => {
     for (const { path, operation } of operations) {
-      const declared = ((operation["parameters"] ?? []) as unknown as { in: string; name: string; required: boolean }[])
-        .filter((parameter) => parameter.in === "path");
+      const declared = (
+        (operation["parameters"] ?? []) as unknown as {
+          in: string;
+          name: string;
+          required: boolean;
+        }[]
+      ).filter((parameter) => parameter.in === "path");
       const named = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
       expect(declared.map((one) => one.name).toSorted(), path).toEqual(named.toSorted());
       for (const one of declared) expect(one.required, path).toBe(true);
@@ -59,13 +70,19 @@ describe("the document is valid OpenAPI 3.1", () => {
       expect(operation["summary"], at).toBeTruthy();
       expect(operation["security"], at).toBeDefined();
       const statuses = Object.keys(operation["responses"] ?? {});
-      expect(statuses.some((status) => status.startsWith("2")), at).toBe(true);
+      expect(
+        statuses.some((status) => status.startsWith("2")),
+        at,
+      ).toBe(true);
       for (const [status, answer] of Object.entries(operation["responses"] ?? {})) {
         expect((answer as Json)["description"], `${at} ${status}`).toBeTruthy();
         if (Number(status) >= 400)
-          expect(Object.keys((answer as Json)["content"] ?? {}), at).toEqual(["application/problem+json"]);
+          expect(Object.keys((answer as Json)["content"] ?? {}), at).toEqual([
+            "application/problem+json",
+          ]);
       }
-      if (method === "get" || method === "delete") expect(operation["requestBody"], at).toBeUndefined();
+      if (method === "get" || method === "delete")
+        expect(operation["requestBody"], at).toBeUndefined();
     }
   });
 

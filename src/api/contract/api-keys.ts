@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { permissions, roleNames, roles } from "../../domain/access/index.ts";
+import { type Caller, permissions, roleNames, roles } from "../../domain/access/index.ts";
 import { formatInstant } from "../../kit/time.ts";
 import type { ApiKey } from "../../store/api-keys.ts";
 import { InstantIn, InstantText, Name } from "./common.ts";
@@ -78,11 +78,23 @@ export const OwnKeyView = z
     object: z.literal("own_key"),
     id: z.string(),
     name: z.string(),
-    organization_id: z.string().nullable().openapi({ description: "Null for a key of the provider." }),
+    organization_id: z
+      .string()
+      .nullable()
+      .openapi({ description: "Null for a key of the provider." }),
     project_id: z.string().nullable(),
     permissions: z.array(z.string()).openapi({ description: "All of them, roles included." }),
   })
   .openapi("OwnApiKey");
+
+export const ownKeyView = (caller: Caller): z.input<typeof OwnKeyView> => ({
+  object: "own_key",
+  id: caller.keyId,
+  name: caller.name,
+  organization_id: caller.organizationId,
+  project_id: caller.projectId,
+  permissions: [...caller.permissions].toSorted(),
+});
 
 export const RolesView = z
   .strictObject({

@@ -10,6 +10,7 @@ import {
   NewKeyBody,
   NewOrganizationKeyBody,
   OwnKeyView,
+  ownKeyView,
   RolesView,
   rolesView,
 } from "../contract/api-keys.ts";
@@ -167,14 +168,7 @@ const whoAmI = endpoint({
   summary: "See which key you are calling with, and what it may do",
   permission: "any_key",
   response: OwnKeyView,
-  run: (_env, { caller }) => ({
-    object: "own_key",
-    id: caller.keyId,
-    name: caller.name,
-    organization_id: caller.organizationId,
-    project_id: caller.projectId,
-    permissions: [...caller.permissions].toSorted(),
-  }),
+  run: (_env, { caller }) => ownKeyView(caller),
 });
 
 const listRoles = endpoint({
