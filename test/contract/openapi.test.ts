@@ -56,7 +56,7 @@ describe("the document is valid OpenAPI 3.1", () => {
           required: boolean;
         }[]
       ).filter((parameter) => parameter.in === "path");
-      const named = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
+      const named = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? "");
       expect(declared.map((one) => one.name).toSorted(), path).toEqual(named.toSorted());
       for (const one of declared) expect(one.required, path).toBe(true);
     }
