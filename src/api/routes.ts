@@ -6,6 +6,7 @@ import { bindingRoutes } from "./routes/bindings.ts";
 import { invoiceRoutes } from "./routes/invoices.ts";
 import { organizationRoutes } from "./routes/organizations.ts";
 import { projectRoutes } from "./routes/projects.ts";
+import { ratingRoutes } from "./routes/rating.ts";
 import { taxRoutes } from "./routes/taxes.ts";
 import { usageEventRoutes } from "./routes/usage-events.ts";
 
@@ -17,6 +18,7 @@ export const endpoints: readonly Endpoint[] = [
   ...bindingRoutes,
   ...usageEventRoutes,
   ...invoiceRoutes,
+  ...ratingRoutes,
   ...apiKeyRoutes,
   ...auditRoutes,
   ...taxRoutes,
