@@ -59,8 +59,9 @@ export const EstimateBody = z
   .openapi("EstimateRequest");
 
 /** The rows to price, whichever way they were given. */
-export function rowsOf({ price: _, usage, ...single }: z.output<typeof EstimateBody>): unknown {
-  return usage ?? single;
+export function rowsOf(body: z.output<typeof EstimateBody>): unknown {
+  const { quantity, events, event_amounts, dimensions, usage } = body;
+  return usage ?? { quantity, events, event_amounts, dimensions };
 }
 
 const SegmentView = z
