@@ -1,3 +1,4 @@
+import type { PaymentGateway } from "../domain/payments/index.ts";
 import type { MakeId } from "../kit/ids.ts";
 import type { Random } from "../kit/random.ts";
 import type { Instant } from "../kit/time.ts";
@@ -15,4 +16,6 @@ export type Env = {
   readonly pepper: Uint8Array;
   /** The running ingest pipeline; left out, one is opened when it is first needed (`ingestOf`). */
   readonly ingest?: Ingest;
+  /** Where cards are charged; without one, purchases can only go onto an invoice. */
+  readonly payments?: PaymentGateway | undefined;
 };

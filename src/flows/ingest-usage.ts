@@ -39,11 +39,8 @@ export type Submission = {
   readonly events: readonly UsageEvent[];
   /** When it was received: the organization's own time. */
   readonly now: Instant;
-  /** Set where the sender may speak of this project only. */
-  readonly onlyProjectId?: string | null;
-  /** Of a person who lets quarantined events in: age no longer matters, and each keeps the time it first came. */
+  /** Of a person who lets quarantined events in: age no longer matters. */
   readonly isReplay?: boolean;
-  readonly receivedAt?: readonly Instant[];
 };
 
 export type Ingest = {
@@ -105,7 +102,7 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
   ) {
     return admit(event, {
       meters: rules.meters,
-      ...placeOf(rules.placings.get(event.subject), submission.onlyProjectId ?? null),
+      ...placeOf(rules.placings.get(event.subject)),
       original,
       now: submission.now,
       limits: options.limits,
@@ -124,7 +121,8 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
         own.map((ticket) => ticket.event),
       );
       for (const ticket of own) {
-        const { event, submission } = ticket;
+        const { event, receivedAt, isReplay } = ticket;
+        const submission = { orgId, events: [], now: receivedAt, isReplay };
         const verdict = judge(submission, event, rules, originals.get(originalKey(event)));
         ticket.rules = rules;
         ticket.arrival = { ...ticket.arrival, verdict };
@@ -180,15 +178,10 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
             orgId,
             key,
             event,
-            submission,
+            receivedAt: now,
+            isReplay: submission.isReplay ?? false,
             rules,
-            arrival: {
-              orgId,
-              key,
-              event,
-              receivedAt: submission.receivedAt?.[index] ?? now,
-              verdict,
-            },
+            arrival: { orgId, key, event, receivedAt: now, verdict },
             done(fate) {
               fates[index] = fate;
               if (--open === 0) resolve(fates);

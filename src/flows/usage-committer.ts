@@ -14,6 +14,7 @@ import {
   type UsageEvent,
 } from "../domain/usage/index.ts";
 import { eventKey } from "../domain/usage/index.ts";
+import type { Instant } from "../kit/time.ts";
 import type { Store } from "../store/connect.ts";
 import {
   type AccountKey,
@@ -31,7 +32,6 @@ import {
   saveLocked,
   undo,
 } from "../store/usage-lane.ts";
-import type { Submission } from "./ingest-usage.ts";
 import type { Rules } from "./usage-rules.ts";
 
 /** An event on its way through a lane, and who waits for it. */
@@ -39,7 +39,8 @@ export type Ticket = {
   readonly orgId: string;
   readonly key: string;
   readonly event: UsageEvent;
-  readonly submission: Submission;
+  readonly receivedAt: Instant;
+  readonly isReplay: boolean;
   /** What it was judged by, and the verdict: both anew when the rules have changed. */
   rules: Rules;
   arrival: Arrival;
@@ -168,7 +169,7 @@ export function openCommitter(host: CommitterHost): Committer {
       for (const [name, head] of read) heads.set(name, head);
     }
     const suspects = tickets.filter(
-      (t) => t.arrival.verdict.kind !== "measured" || t.rules.holdsEvents || t.submission.isReplay,
+      (t) => t.arrival.verdict.kind !== "measured" || t.rules.holdsEvents,
     );
     const known: ReadonlyMap<string, Known> =
       suspects.length > 0 ? await loadKnown(current, suspects) : new Map();

@@ -91,13 +91,15 @@ test("draws are written as movements and sums; a late event takes back what laps
     { grant_id: "grt_sms1", kind: "drawn", quantity: "-15", from_seq: 7n },
   ]);
   expect(
-    await listCoverage(env.store.db, {
-      orgId: "org_a",
-      accountId: "acc_a",
-      startsAt: instant("2025-01-01T00:00:00Z"),
-      endsAt: instant("2025-02-01T00:00:00Z"),
-    }),
-  ).toEqual([{ pool: "sms", bucketAt: instant("2025-01-19T12:00:00Z"), quantity: 25 }]);
+    await listCoverage(env.store.db, [
+      {
+        orgId: "org_a",
+        accountId: "acc_a",
+        startsAt: instant("2025-01-01T00:00:00Z"),
+        endsAt: instant("2025-02-01T00:00:00Z"),
+      },
+    ]),
+  ).toEqual([{ span: 0, pool: "sms", bucketAt: instant("2025-01-19T12:00:00Z"), quantity: 25 }]);
 });
 
 test("the database itself refuses to go below zero", async () => {

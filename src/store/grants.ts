@@ -200,21 +200,42 @@ export async function saveDraws(
     where g.org_id = c.org_id and g.grant_id = c.grant_id`.execute(tx);
 }
 
-/** Units that grants paid for, per pool and quarter of an hour of usage: what is not priced again. */
+/** Units that grants paid for in spans of time, per pool and quarter of an hour of usage: what is not priced again. */
 export async function listCoverage(
   db: Db,
-  of: { orgId: string; accountId: string; startsAt: Instant; endsAt: Instant },
-): Promise<{ pool: string; bucketAt: Instant; quantity: Units }[]> {
-  const { rows } = await sql<{ pool: string; at: string; quantity: string }>`
-    select g.pool, m.at, -sum(m.quantity) as quantity
-    from grant_movement m join account_grant g on g.org_id = m.org_id and g.grant_id = m.grant_id
-    where m.org_id = ${of.orgId} and m.account_id = ${of.accountId} and m.kind in ('drawn', 'returned')
-      and g.denomination = 'units'
-      and m.at >= ${writeInstant(of.startsAt)}::timestamptz and m.at < ${writeInstant(of.endsAt)}::timestamptz
-    group by g.pool, m.at having sum(m.quantity) <> 0 order by g.pool, m.at`.execute(db);
+  spans: readonly { orgId: string; accountId: string; startsAt: Instant; endsAt: Instant }[],
+): Promise<{ span: number; pool: string; bucketAt: Instant; quantity: Units }[]> {
+  const { rows } = await sql<{ span: number; pool: string; at: string; quantity: string }>`
+    select s.no::integer - 1 as span, g.pool, m.at, -sum(m.quantity) as quantity
+    from unnest(${spans.map((s) => s.orgId)}::text[], ${spans.map((s) => s.accountId)}::text[],
+                ${spans.map((s) => writeInstant(s.startsAt))}::timestamptz[],
+                ${spans.map((s) => writeInstant(s.endsAt))}::timestamptz[])
+         with ordinality as s (org_id, account_id, starts_at, ends_at, no)
+    join grant_movement m on m.org_id = s.org_id and m.account_id = s.account_id and m.at >= s.starts_at
+     and m.at < s.ends_at and m.kind in ('drawn', 'returned')
+    join account_grant g on g.org_id = m.org_id and g.grant_id = m.grant_id and g.denomination = 'units'
+    group by s.no, g.pool, m.at having sum(m.quantity) <> 0 order by s.no, g.pool, m.at`.execute(
+    db,
+  );
   return rows.map((row) => ({
+    span: row.span,
     pool: row.pool,
     bucketAt: readInstant(row.at),
     quantity: readUnits(row.quantity),
   }));
+}
+
+/** The SKUs under which the usage of a meter is priced, by meter. */
+export async function listUsageSkus(db: Db): Promise<Map<string, string[]>> {
+  const { rows } = await sql<{ meter_key: string; codes: string[] }>`
+    select meter_key, array_agg(code order by code) as codes from sku
+    where kind = 'usage' and meter_key is not null group by meter_key`.execute(db);
+  return new Map(rows.map((row) => [row.meter_key, row.codes]));
+}
+
+/** Hold an account's books until commit: posters of one account take turns, while usage goes on. */
+export async function lockAccountBooks(tx: Tx, orgId: string, accountId: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`books\n${orgId}\n${accountId}`}, 0))`.execute(
+    tx,
+  );
 }

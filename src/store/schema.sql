@@ -172,6 +172,14 @@ create table directory_version (
   constraint directory_version_pkey PRIMARY KEY (org_id)
 );
 
+create table feature_grant (
+  org_id     text not null,
+  account_id text not null,
+  feature    text not null,
+  allowed    boolean not null,
+  constraint feature_grant_pkey PRIMARY KEY (org_id, account_id, feature)
+);
+
 create table fx_rate (
   from_currency text not null,
   to_currency   text not null,
@@ -279,6 +287,35 @@ create table invoice_series (
   last_number  bigint not null default 0,
   constraint invoice_series_pkey PRIMARY KEY (legal_entity, series)
 );
+
+create table ledger_posting (
+  org_id         text not null,
+  transaction_id text not null,
+  posting_no     smallint not null,
+  account        text not null,
+  currency       text,
+  amount_minor   bigint,
+  family         text,
+  units          numeric,
+  constraint ledger_posting_pkey PRIMARY KEY (org_id, transaction_id, posting_no),
+  constraint ledger_posting_org_id_transaction_id_fkey FOREIGN KEY (org_id, transaction_id) REFERENCES ledger_transaction(org_id, transaction_id),
+  constraint ledger_posting_money_or_units CHECK ((amount_minor IS NULL) = (currency IS NULL) AND (units IS NULL) = (family IS NULL) AND (amount_minor IS NULL) <> (units IS NULL))
+);
+CREATE INDEX ledger_posting_by_account ON public.ledger_posting USING btree (org_id, account);
+
+create table ledger_transaction (
+  org_id         text not null,
+  transaction_id text not null,
+  cause          text not null,
+  at             timestamp with time zone not null,
+  description    text not null,
+  policy_version integer not null,
+  reverses       text,
+  recorded_at    timestamp with time zone not null,
+  constraint ledger_transaction_pkey PRIMARY KEY (org_id, transaction_id),
+  constraint ledger_transaction_once_per_cause UNIQUE (org_id, cause)
+);
+CREATE INDEX ledger_transaction_by_time ON public.ledger_transaction USING btree (org_id, at, transaction_id);
 
 create table legal_entity (
   code       text not null,
@@ -400,6 +437,106 @@ create table project (
 );
 CREATE INDEX project_by_id ON public.project USING btree (project_id);
 
+create table purchase (
+  org_id            text not null,
+  purchase_id       text not null,
+  account_id        text not null,
+  kind              text not null,
+  sku_code          text not null,
+  batch_count       integer not null,
+  pool              text not null,
+  units             numeric not null,
+  currency          text not null,
+  total_minor       bigint not null,
+  settlement        text not null,
+  status            text not null,
+  payment_reference text,
+  failure           text,
+  upgraded_grant_id text,
+  detail            jsonb not null,
+  request_key       text not null,
+  created_at        timestamp with time zone not null,
+  settled_at        timestamp with time zone,
+  constraint purchase_pkey PRIMARY KEY (org_id, purchase_id),
+  constraint purchase_once_per_request UNIQUE (org_id, request_key),
+  constraint purchase_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id),
+  constraint purchase_batch_count_check CHECK (batch_count > 0),
+  constraint purchase_kind_check CHECK (kind = ANY (ARRAY['batch'::text, 'upgrade'::text, 'auto_top_up'::text])),
+  constraint purchase_settlement_check CHECK (settlement = ANY (ARRAY['card'::text, 'invoice'::text])),
+  constraint purchase_status_check CHECK (status = ANY (ARRAY['pending'::text, 'paid'::text, 'invoiced'::text, 'declined'::text])),
+  constraint purchase_total_minor_check CHECK (total_minor >= 0)
+);
+CREATE INDEX purchase_by_account ON public.purchase USING btree (org_id, account_id, purchase_id);
+CREATE INDEX purchase_pending ON public.purchase USING btree (created_at) WHERE (status = 'pending'::text);
+
+create table quota (
+  org_id       text not null,
+  account_id   text not null,
+  quota_key    text not null,
+  ceiling      numeric not null,
+  quota_window text not null,
+  enforcement  text not null,
+  burst        numeric not null default 0,
+  soft_up_to   numeric,
+  grace_hours  integer not null default 24,
+  constraint quota_pkey PRIMARY KEY (org_id, account_id, quota_key),
+  constraint quota_enforcement_check CHECK (enforcement = ANY (ARRAY['hard'::text, 'soft'::text])),
+  constraint quota_quota_window_check CHECK (quota_window = ANY (ARRAY['minute'::text, 'hour'::text, 'day'::text, 'month'::text, 'none'::text]))
+);
+
+create table quota_request (
+  org_id       text not null,
+  request_id   text not null,
+  account_id   text not null,
+  quota_key    text not null,
+  ceiling      numeric not null,
+  starts_at    timestamp with time zone not null,
+  ends_at      timestamp with time zone not null,
+  reason       text not null,
+  status       text not null,
+  requested_by text not null,
+  requested_at timestamp with time zone not null,
+  decided_by   text,
+  decided_at   timestamp with time zone,
+  constraint quota_request_pkey PRIMARY KEY (org_id, request_id),
+  constraint quota_request_ends_after_start CHECK (starts_at < ends_at),
+  constraint quota_request_has_two_people CHECK (decided_by IS NULL OR decided_by <> requested_by),
+  constraint quota_request_status_check CHECK (status = ANY (ARRAY['requested'::text, 'approved'::text, 'declined'::text]))
+);
+CREATE INDEX quota_request_by_key ON public.quota_request USING btree (org_id, account_id, quota_key, starts_at);
+
+create table quota_use (
+  org_id      text not null,
+  account_id  text not null,
+  quota_key   text not null,
+  starts_at   timestamp with time zone not null,
+  used        numeric not null,
+  exceeded_at timestamp with time zone,
+  constraint quota_use_pkey PRIMARY KEY (org_id, account_id, quota_key, starts_at),
+  constraint quota_use_used_check CHECK (used >= 0::numeric)
+);
+
+create table reservation (
+  org_id         text not null,
+  reservation_id text not null,
+  account_id     text not null,
+  feature        text not null,
+  quantity       numeric not null,
+  held_units     numeric not null,
+  quota_window   timestamp with time zone,
+  held_minor     bigint not null default 0,
+  committed      numeric,
+  status         text not null,
+  expires_at     timestamp with time zone not null,
+  created_at     timestamp with time zone not null,
+  ended_at       timestamp with time zone,
+  constraint reservation_pkey PRIMARY KEY (org_id, reservation_id),
+  constraint reservation_held_units_check CHECK (held_units >= 0::numeric),
+  constraint reservation_quantity_check CHECK (quantity >= 0::numeric),
+  constraint reservation_status_check CHECK (status = ANY (ARRAY['held'::text, 'committed'::text, 'released'::text]))
+);
+CREATE INDEX reservation_holding ON public.reservation USING btree (org_id, account_id, feature, expires_at) WHERE (status = 'held'::text);
+
 create table sku (
   sku_id     text not null,
   code       text not null,
@@ -415,6 +552,15 @@ create table sku (
   constraint sku_status_check CHECK (status = ANY (ARRAY['draft'::text, 'published'::text, 'deprecated'::text, 'retired'::text]))
 );
 
+create table spending_limit (
+  org_id      text not null,
+  account_id  text not null,
+  cap_minor   bigint,
+  credit_only boolean not null default false,
+  constraint spending_limit_pkey PRIMARY KEY (org_id, account_id),
+  constraint spending_limit_cap_minor_check CHECK (cap_minor >= 0)
+);
+
 create table subject (
   org_id     text not null,
   subject    text not null,
@@ -423,6 +569,21 @@ create table subject (
   constraint subject_pkey PRIMARY KEY (org_id, subject),
   constraint subject_org_id_project_id_fkey FOREIGN KEY (org_id, project_id) REFERENCES project(org_id, project_id)
 );
+
+create table supply_lot (
+  lot_id     text not null,
+  pool       text not null,
+  supplier   text not null,
+  size       numeric not null,
+  currency   text not null,
+  cost_minor bigint not null,
+  bought_at  timestamp with time zone not null,
+  created_at timestamp with time zone not null,
+  constraint supply_lot_pkey PRIMARY KEY (lot_id),
+  constraint supply_lot_cost_minor_check CHECK (cost_minor >= 0),
+  constraint supply_lot_size_check CHECK (size > 0::numeric)
+);
+CREATE INDEX supply_lot_by_pool ON public.supply_lot USING btree (pool, bought_at, lot_id);
 
 create table tax_certificate (
   org_id      text not null,
@@ -460,6 +621,22 @@ create table tax_rate (
   constraint tax_rate_pkey PRIMARY KEY (country, region, product_class, name, from_on),
   constraint tax_rate_check CHECK (until_on > from_on),
   constraint tax_rate_percent_check CHECK (percent >= 0::numeric AND percent < 100::numeric)
+);
+
+create table top_up_rule (
+  org_id          text not null,
+  account_id      text not null,
+  pool            text not null,
+  sku_code        text not null,
+  enabled         boolean not null,
+  trigger_at      numeric not null,
+  per_month_max   integer not null,
+  failures_in_row integer not null default 0,
+  last_failure_at timestamp with time zone,
+  last_notice     jsonb,
+  constraint top_up_rule_pkey PRIMARY KEY (org_id, account_id, pool),
+  constraint top_up_rule_per_month_max_check CHECK (per_month_max >= 0 AND per_month_max <= 1000),
+  constraint top_up_rule_trigger_at_check CHECK (trigger_at >= 0::numeric)
 );
 
 create table usage_conflict (

@@ -127,6 +127,13 @@ export type DirectoryVersionTable = {
   version: bigint;
 };
 
+export type FeatureGrantTable = {
+  org_id: string;
+  account_id: string;
+  feature: string;
+  allowed: boolean;
+};
+
 export type FxRateTable = {
   from_currency: string;
   to_currency: string;
@@ -211,6 +218,28 @@ export type InvoiceSeriesTable = {
   legal_entity: string;
   series: string;
   last_number: Generated<bigint>;
+};
+
+export type LedgerPostingTable = {
+  org_id: string;
+  transaction_id: string;
+  posting_no: number;
+  account: string;
+  currency: string | null;
+  amount_minor: bigint | null;
+  family: string | null;
+  units: string | null;
+};
+
+export type LedgerTransactionTable = {
+  org_id: string;
+  transaction_id: string;
+  cause: string;
+  at: string;
+  description: string;
+  policy_version: number;
+  reverses: string | null;
+  recorded_at: string;
 };
 
 export type LegalEntityTable = {
@@ -302,6 +331,81 @@ export type ProjectTable = {
   created_at: string;
 };
 
+export type PurchaseTable = {
+  org_id: string;
+  purchase_id: string;
+  account_id: string;
+  kind: "batch" | "upgrade" | "auto_top_up";
+  sku_code: string;
+  batch_count: number;
+  pool: string;
+  units: string;
+  currency: string;
+  total_minor: bigint;
+  settlement: "card" | "invoice";
+  status: "pending" | "paid" | "invoiced" | "declined";
+  payment_reference: string | null;
+  failure: string | null;
+  upgraded_grant_id: string | null;
+  detail: unknown;
+  request_key: string;
+  created_at: string;
+  settled_at: string | null;
+};
+
+export type QuotaTable = {
+  org_id: string;
+  account_id: string;
+  quota_key: string;
+  ceiling: string;
+  quota_window: "minute" | "hour" | "day" | "month" | "none";
+  enforcement: "hard" | "soft";
+  burst: Generated<string>;
+  soft_up_to: string | null;
+  grace_hours: Generated<number>;
+};
+
+export type QuotaRequestTable = {
+  org_id: string;
+  request_id: string;
+  account_id: string;
+  quota_key: string;
+  ceiling: string;
+  starts_at: string;
+  ends_at: string;
+  reason: string;
+  status: "requested" | "approved" | "declined";
+  requested_by: string;
+  requested_at: string;
+  decided_by: string | null;
+  decided_at: string | null;
+};
+
+export type QuotaUseTable = {
+  org_id: string;
+  account_id: string;
+  quota_key: string;
+  starts_at: string;
+  used: string;
+  exceeded_at: string | null;
+};
+
+export type ReservationTable = {
+  org_id: string;
+  reservation_id: string;
+  account_id: string;
+  feature: string;
+  quantity: string;
+  held_units: string;
+  quota_window: string | null;
+  held_minor: Generated<bigint>;
+  committed: string | null;
+  status: "held" | "committed" | "released";
+  expires_at: string;
+  created_at: string;
+  ended_at: string | null;
+};
+
 export type SkuTable = {
   sku_id: string;
   code: string;
@@ -313,10 +417,28 @@ export type SkuTable = {
   created_at: string;
 };
 
+export type SpendingLimitTable = {
+  org_id: string;
+  account_id: string;
+  cap_minor: bigint | null;
+  credit_only: Generated<boolean>;
+};
+
 export type SubjectTable = {
   org_id: string;
   subject: string;
   project_id: string;
+  created_at: string;
+};
+
+export type SupplyLotTable = {
+  lot_id: string;
+  pool: string;
+  supplier: string;
+  size: string;
+  currency: string;
+  cost_minor: bigint;
+  bought_at: string;
   created_at: string;
 };
 
@@ -348,6 +470,19 @@ export type TaxRateTable = {
   percent: string;
   from_on: string;
   until_on: string | null;
+};
+
+export type TopUpRuleTable = {
+  org_id: string;
+  account_id: string;
+  pool: string;
+  sku_code: string;
+  enabled: boolean;
+  trigger_at: string;
+  per_month_max: number;
+  failures_in_row: Generated<number>;
+  last_failure_at: string | null;
+  last_notice: unknown | null;
 };
 
 export type UsageConflictTable = {
@@ -420,12 +555,15 @@ export type Tables = {
   binding: BindingTable;
   catalog_version: CatalogVersionTable;
   directory_version: DirectoryVersionTable;
+  feature_grant: FeatureGrantTable;
   fx_rate: FxRateTable;
   grant_movement: GrantMovementTable;
   idempotency_key: IdempotencyKeyTable;
   invoice: InvoiceTable;
   invoice_line: InvoiceLineTable;
   invoice_series: InvoiceSeriesTable;
+  ledger_posting: LedgerPostingTable;
+  ledger_transaction: LedgerTransactionTable;
   legal_entity: LegalEntityTable;
   mail_outbox: MailOutboxTable;
   meter: MeterTable;
@@ -435,11 +573,19 @@ export type Tables = {
   price: PriceTable;
   price_book: PriceBookTable;
   project: ProjectTable;
+  purchase: PurchaseTable;
+  quota: QuotaTable;
+  quota_request: QuotaRequestTable;
+  quota_use: QuotaUseTable;
+  reservation: ReservationTable;
   sku: SkuTable;
+  spending_limit: SpendingLimitTable;
   subject: SubjectTable;
+  supply_lot: SupplyLotTable;
   tax_certificate: TaxCertificateTable;
   tax_id_check: TaxIdCheckTable;
   tax_rate: TaxRateTable;
+  top_up_rule: TopUpRuleTable;
   usage_conflict: UsageConflictTable;
   usage_event: UsageEventTable;
   usage_head: UsageHeadTable;

@@ -339,34 +339,6 @@ function beyond(
   return divide(multiply(decimal(writeUnits(overage)), decimal(price)), decimal(text(per)));
 }
 
-oracle<
-  { quantity: number; included: number; package_size: number; unit_amount: string },
-  { amount: string }
->("prepaid.packages", ({ input, expected }) => {
-  expect(text(beyond(input.quantity, input.included, input.unit_amount, input.package_size))).toBe(
-    expected.amount,
-  );
-});
-
-oracle<
-  {
-    quantity?: number;
-    used?: string;
-    included: number | string;
-    package_size?: number;
-    unit_amount: string;
-  },
-  { amount: string }
->("overage", ({ input, expected }) => {
-  const amount = beyond(
-    input.quantity ?? input.used ?? "0",
-    input.included,
-    input.unit_amount,
-    input.package_size ?? 1,
-  );
-  expect(amount.equals(decimal(expected.amount))).toBe(true);
-});
-
 oracle<{ monthly_grant: number; used: number }, { next_balance: number }>(
   "balance.rollover",
   ({ input, expected }) => {
@@ -524,19 +496,6 @@ oracle<
     expect(formatMoney(toMoney(amount, usd))).toBe(expected[id]);
   const total = add(decimal(input.base), sumOf(amounts.map((one) => one.amount)));
   expect(formatMoney(toMoney(total, usd))).toBe(expected["total"]);
-});
-
-oracle<
-  { seats: string; seat_price: string; allowance_per_seat: string },
-  { amount: string; allowance_total: string }
->("seats_with_entity_allowance", ({ input, expected }) => {
-  expect(formatMoney(toMoney(multiply(decimal(input.seats), decimal(input.seat_price)), usd))).toBe(
-    expected.amount,
-  );
-  const seats = Array.from({ length: Number(input.seats) }, (_, seat) =>
-    grantOf({ id: String(seat), remaining: units(input.allowance_per_seat) }),
-  );
-  expect(drain(seats, []).total).toBe(expected.allowance_total);
 });
 
 oracle<

@@ -72,6 +72,14 @@ export const refusals = {
     title: "The account is suspended",
     advice: "Existing bindings stay; new ones need the account reactivated.",
   },
+  batch_not_sold: {
+    title: "This batch is not for sale here",
+    advice: "Check the SKU, and that the price book of the account has a price for it.",
+  },
+  batch_not_upgradable: {
+    title: "This batch cannot be upgraded to that one",
+    advice: "The detail says why. Buy a new batch instead.",
+  },
   binding_backdate_forbidden: {
     title: "The key may not bind with effect from the past",
     advice: "Use a key with the permission bindings.backdate, or leave effective_from out.",
@@ -121,6 +129,10 @@ export const refusals = {
     title: "The body is too large",
     advice: "Send less at once; the limit stands in the detail.",
   },
+  card_declined: {
+    title: "The payment was declined",
+    advice: "Nothing was bought. Use another payment method and try again.",
+  },
   catalog_not_valid: {
     title: "The catalog is not valid",
     advice: "Mend what the errors point at and load it again.",
@@ -146,10 +158,6 @@ export const refusals = {
     advice:
       "Add what the detail names to the account or the legal entity; the PDF is available all the same.",
   },
-  fx_rate_recorded: {
-    title: "This exchange rate is already recorded",
-    advice: "Recorded rates are never changed; record another day or another source.",
-  },
   events_conflict: {
     title: "The identity of every event is taken by other content",
     advice:
@@ -162,6 +170,14 @@ export const refusals = {
   events_not_yours: {
     title: "Every event speaks of a project that this key may not speak of",
     advice: "Use the key of the organization, or of the project, that the usage belongs to.",
+  },
+  fx_rate_recorded: {
+    title: "This exchange rate is already recorded",
+    advice: "Recorded rates are never changed; record another day or another source.",
+  },
+  grant_not_found: {
+    title: "No such batch or credit",
+    advice: "Check the id, and that it belongs to this account.",
   },
   idempotency_key_in_flight: {
     title: "The first request with this Idempotency-Key is still running",
@@ -227,9 +243,17 @@ export const refusals = {
     title: "A key cannot give away more than it has",
     advice: "Leave out the permissions named in the detail, or ask somebody who holds them.",
   },
+  limit_reached: {
+    title: "The limit does not allow this",
+    advice: "The detail says which limit, how much of it is used, and when it starts again.",
+  },
   method_not_allowed: {
     title: "This address does not take this method",
     advice: "Use one of the methods in the Allow header.",
+  },
+  not_enough_units: {
+    title: "There are not enough units",
+    advice: "The detail says how many can be used now.",
   },
   nothing_to_invoice: {
     title: "Nothing to invoice",
@@ -259,6 +283,16 @@ export const refusals = {
   organization_required: {
     title: "The request does not say which organization it is about",
     advice: "Name it in the header Tallyline-Organization, or use a key of that organization.",
+  },
+  payment_not_possible: {
+    title: "This account cannot pay that way",
+    advice:
+      'Use settlement "card" with a payment gateway, or have staff grant terms for settlement "invoice".',
+  },
+  payment_unclear: {
+    title: "The payment was sent, and the answer got lost",
+    advice:
+      "Send the same request again with the same key: it will find out, and never charge twice.",
   },
   period_not_over: {
     title: "The period is not over",
@@ -296,13 +330,37 @@ export const refusals = {
     title: "No such project",
     advice: "Check the id or slug, and that it belongs to this organization.",
   },
+  purchase_not_found: {
+    title: "No such purchase",
+    advice: "Check the id, and that it belongs to this organization.",
+  },
+  quota_not_found: {
+    title: "No such limit",
+    advice: "Check the key of the limit, and that the account has it.",
+  },
+  quota_request_not_open: {
+    title: "This request was already decided, or cannot be decided by you",
+    advice: "Somebody other than its author decides a request, once.",
+  },
   rate_limited: {
     title: "Too many requests",
     advice: "Wait as long as Retry-After says.",
   },
+  refund_refused: {
+    title: "This batch is not refunded",
+    advice: "The detail says why. Staff may issue a credit note with a reason.",
+  },
   request_not_valid: {
     title: "The request is not valid",
     advice: "Each member of errors says what is wrong and where.",
+  },
+  reservation_ended: {
+    title: "The reservation has ended",
+    advice: "It was released, committed with another size, or timed out. Make a new one.",
+  },
+  reservation_not_found: {
+    title: "No such reservation",
+    advice: "Check the id, and that it belongs to this organization.",
   },
   role_not_fit: {
     title: "This role is not made for this kind of key",
@@ -340,6 +398,10 @@ export const refusals = {
   tax_undecided: {
     title: "The tax on a line cannot be decided",
     advice: "Add what the detail names: the address of the account, a rate, or a certificate.",
+  },
+  transfer_not_allowed: {
+    title: "Units cannot move between these accounts",
+    advice: "Units move within an organization, from a partner to its customers, and back.",
   },
   usage_not_ratable: {
     title: "The usage cannot be priced with this price",

@@ -1,0 +1,24 @@
+import type { Money } from "../../kit/money.ts";
+
+/**
+ * What a card processor can be asked. `unknown` is an answer too: we asked and never heard, so the money may have moved.
+ * Asking again with the same key never charges twice.
+ */
+export type PaymentGateway = {
+  readonly name: string;
+  charge(request: ChargeRequest): Promise<ChargeOutcome>;
+  /** What became of an earlier request with this key; undefined when the processor never got it. */
+  find(key: string): Promise<ChargeOutcome | undefined>;
+};
+
+export type ChargeRequest = {
+  readonly key: string;
+  readonly accountId: string;
+  readonly amount: Money;
+  readonly description: string;
+};
+
+export type ChargeOutcome =
+  | { readonly kind: "succeeded"; readonly reference: string }
+  | { readonly kind: "declined"; readonly reason: string }
+  | { readonly kind: "unknown" };

@@ -1,0 +1,1 @@
+export type { ChargeOutcome, ChargeRequest, PaymentGateway } from "./gateway.ts";
