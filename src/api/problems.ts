@@ -39,6 +39,7 @@ export const statuses: Record<RefusalCode, number> = {
   clock_not_sandbox: 409,
   content_type_not_supported: 415,
   cursor_not_valid: 400,
+  dimension_not_declared: 422,
   electronic_invoice_impossible: 409,
   events_conflict: 409,
   events_not_valid: 400,
@@ -61,6 +62,12 @@ export const statuses: Record<RefusalCode, number> = {
   key_not_valid: 401,
   key_too_wide: 403,
   limit_reached: 429,
+  meter_dimension_removed: 409,
+  meter_field_fixed: 409,
+  meter_key_taken: 409,
+  meter_not_found: 404,
+  meter_not_valid: 422,
+  meter_status_backward: 409,
   method_not_allowed: 405,
   not_enough_units: 409,
   nothing_to_invoice: 409,
@@ -100,6 +107,7 @@ export const statuses: Record<RefusalCode, number> = {
   tax_undecided: 409,
   transfer_not_allowed: 403,
   usage_not_ratable: 422,
+  usage_period_not_valid: 422,
 };
 
 export const problemContentType = "application/problem+json";

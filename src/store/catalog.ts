@@ -106,17 +106,43 @@ export async function bumpCatalogVersion(tx: Tx): Promise<void> {
   await sql`update catalog_version set version = version + 1`.execute(tx);
 }
 
-/** Add a meter, or take over its new document when the key is already there. Returns whether anything changed. */
+/**
+ * Add a meter, or take over its new document when the key is already there. Returns whether anything changed. A meter that
+ * starts to count where other meters have counted before is not `rolled_up`: events that are already there still have to
+ * be counted for it (flows/backfill-meter.ts), and so after a change of its dimensions. Until then it is read from events.
+ */
 export async function saveMeter(tx: Tx, meter: StoredMeter, now: Instant): Promise<boolean> {
-  const { numAffectedRows } = await sql`
-    insert into meter (meter_id, key, event_type, status, definition, created_at)
+  // One change of the catalog at a time: whoever comes second sees the meters of the first, with a lower version.
+  const { rows } = await sql<{ version: bigint }>`
+    select version from catalog_version for update`.execute(tx);
+  const version = rows[0]?.version ?? 0n;
+  const isFirst = sql`(${meter.status} <> 'draft' and not exists (
+    select from meter other where other.event_type = ${meter.eventType} and other.key <> ${meter.key}
+      and other.status <> 'draft' and other.since_version < ${version}::bigint))`;
+  const saved = await sql<{ revision: number }>`
+    insert into meter (meter_id, key, event_type, status, definition, created_at, since_version, rolled_up)
     values (${meter.meterId}, ${meter.key}, ${meter.eventType}, ${meter.status},
-            ${JSON.stringify(meter.definition)}::jsonb, ${writeInstant(now)})
+            ${JSON.stringify(meter.definition)}::jsonb, ${writeInstant(now)}, ${version}::bigint, ${isFirst})
     on conflict (key) do update
-      set status = excluded.status, definition = excluded.definition
+      set event_type = excluded.event_type, status = excluded.status, definition = excluded.definition,
+          revision = meter.revision + 1, backfill_mark = null,
+          since_version = case when meter.status = 'draft' then excluded.since_version else meter.since_version end,
+          rolled_up = case
+            when meter.status = 'draft' then excluded.rolled_up
+            else meter.rolled_up and coalesce(meter.definition->'dimensions', '[]') = coalesce(excluded.definition->'dimensions', '[]')
+          end
       where (meter.status, meter.definition) is distinct from (excluded.status, excluded.definition)
+    returning revision`.execute(tx);
+  const revision = saved.rows[0]?.revision;
+  if (revision === undefined) return false;
+  // What a back-fill has counted for an earlier form is counted again.
+  if (revision > 1)
+    await sql`delete from meter_backfill where meter_key = ${meter.key}`.execute(tx);
+  await sql`
+    insert into meter_revision (meter_id, revision, definition, changed_at)
+    select meter_id, revision, definition, ${writeInstant(now)}::timestamptz from meter where key = ${meter.key}
     `.execute(tx);
-  return numAffectedRows === 1n;
+  return true;
 }
 
 /** Add a SKU, or take over its new document when the code is already there. Returns whether anything changed. */

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
-import type { Meter, MeterFilter } from "../domain/catalog/index.ts";
+import type { Dimension, Meter, MeterFilter } from "../domain/catalog/index.ts";
 import type { Period } from "../kit/time.ts";
 import { writeInstant } from "./columns.ts";
 
@@ -31,11 +31,14 @@ export function measuredEvents(
     readonly dimensions?: readonly string[];
     readonly only?: "readings" | "corrections";
     readonly and?: Fragment;
+    /** More columns: ", … as name". */
+    readonly also?: Fragment;
   } = {},
 ): Fragment {
-  const declared = new Set(meter.dimensions.map(({ key }) => key));
+  const declared = new Map(meter.dimensions.map((dimension) => [dimension.key, dimension]));
   const dimensions = (options.dimensions ?? []).map((key, index) => {
-    const text = declared.has(key) ? dimensionText(key) : sql`null::text`;
+    const dimension = declared.get(key);
+    const text = dimension ? dimensionText(dimension) : sql`null::text`;
     return sql`, ${text} as ${sql.ref(`d${index}`)}`;
   });
   const conditions = [
@@ -44,13 +47,12 @@ export function measuredEvents(
     ...(options.only === "readings" ? [sql`e.corrects is null`] : []),
     ...(options.only === "corrections" ? [sql`e.corrects is not null`] : []),
     ...meter.filters.map(filterCondition),
-    ...meter.dimensions.map(({ key, values }) => dimensionCondition(key, values)),
     ...(options.and ? [options.and] : []),
   ];
   return sql`
     select m.* from (
       select e.account_id, e.project_id, e.event_key, e.seq, e.time, e.corrects,
-             ${valueOf(meter)} as value, ${thingOf(meter)} as thing ${sql.join(dimensions, sql` `)}
+             ${valueOf(meter)} as value, ${thingOf(meter)} as thing ${sql.join(dimensions, sql` `)} ${options.also ?? sql``}
       from usage_event e
       where ${all(conditions)}
     ) m
@@ -82,21 +84,20 @@ export function dimensionsText(meter: Meter): Fragment {
   if (meter.dimensions.length === 0) return sql`'{}'`;
   // Sorted and written like canonicalJson writes: to_json escapes a text the way JSON.stringify does.
   const members = meter.dimensions
-    .map(({ key }) => key)
-    .toSorted()
-    .map((key) => sql`${`${JSON.stringify(key)}:`} || to_json(${dimensionText(key)})::text`);
+    .toSorted((a, b) => (a.key < b.key ? -1 : 1))
+    .map((one) => sql`${`${JSON.stringify(one.key)}:`} || to_json(${dimensionText(one)})::text`);
   return sql`'{' || concat_ws(',', ${list(members)}) || '}'`;
 }
 
-const dimensionText = (key: string): Fragment =>
-  sql`coalesce(e.data->'dimensions'->>${key}, e.data->>${key})`;
-
-function dimensionCondition(key: string, values: readonly string[] | undefined): Fragment {
-  const text = dimensionText(key);
-  if (values) return sql`(${text} is null or ${text} = any(${values}::text[]))`;
-  return isScalar(
-    sql`case when e.data->'dimensions'->>${key} is null then e.data->${key} else e.data->'dimensions'->${key} end`,
-  );
+/**
+ * What a dimension is on an event. An event that is older than the declaration may carry something else under that name:
+ * it stays valid, without the dimension.
+ */
+function dimensionText({ key, values }: Dimension): Fragment {
+  const text = sql`coalesce(e.data->'dimensions'->>${key}, e.data->>${key})`;
+  if (values) return sql`case when ${text} = any(${values}::text[]) then ${text} end`;
+  const value = sql`case when e.data->'dimensions'->>${key} is null then e.data->${key} else e.data->'dimensions'->${key} end`;
+  return sql`case when ${isScalar(value)} then ${text} end`;
 }
 
 const isScalar = (value: Fragment): Fragment =>

@@ -354,6 +354,7 @@ create table meter (
   revision      integer not null default 1,
   since_version bigint not null default 0,
   rolled_up     boolean not null default false,
+  backfill_mark text,
   constraint meter_pkey PRIMARY KEY (meter_id),
   constraint meter_key_once UNIQUE (key),
   constraint meter_status_check CHECK (status = ANY (ARRAY['draft'::text, 'published'::text, 'deprecated'::text, 'retired'::text]))
@@ -364,7 +365,7 @@ create table meter_backfill (
   org_id     text not null,
   account_id text not null,
   meter_key  text not null,
-  upto_seq   bigint not null,
+  upto_seq   bigint,
   done_until timestamp with time zone not null default '-infinity'::timestamp with time zone,
   finished   boolean not null default false,
   constraint meter_backfill_pkey PRIMARY KEY (org_id, account_id, meter_key)

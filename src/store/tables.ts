@@ -273,13 +273,14 @@ export type MeterTable = {
   revision: Generated<number>;
   since_version: Generated<bigint>;
   rolled_up: Generated<boolean>;
+  backfill_mark: string | null;
 };
 
 export type MeterBackfillTable = {
   org_id: string;
   account_id: string;
   meter_key: string;
-  upto_seq: bigint;
+  upto_seq: bigint | null;
   done_until: Generated<string>;
   finished: Generated<boolean>;
 };

@@ -103,7 +103,7 @@ export async function writeUsage(
       JSON.stringify(
         [...seqs].map(([owner, seq]) => {
           const [org_id, account_id] = owner.split(" ");
-          return { org_id, account_id, last_seq: String(seq), chain: "\\x00" };
+          return { org_id, account_id, version: 0, last_seq: String(seq), chain: "\\x00" };
         }),
       ),
     ],
@@ -137,6 +137,7 @@ const rollupRow = ({ keys, part }: { keys: readonly unknown[]; part: Part }) => 
   latest: part.latest?.quantity.toFixed() ?? null,
   latest_at: part.latest ? formatInstant(part.latest.at) : null,
   latest_seq: part.latest?.seq.toString() ?? null,
+  corrected: false,
 });
 
 /** What one meter sees of the events, for the direct computation in the domain. */

@@ -153,6 +153,10 @@ export const refusals = {
     title: "The cursor was not made by this endpoint",
     advice: "Pass next_cursor back unchanged, with the same filters, or start without a cursor.",
   },
+  dimension_not_declared: {
+    title: "The meter does not declare this dimension",
+    advice: "Group by project, account or a dimension that GET /v1/meters/{meter} lists.",
+  },
   electronic_invoice_impossible: {
     title: "This document cannot be written as an electronic invoice",
     advice:
@@ -246,6 +250,32 @@ export const refusals = {
   limit_reached: {
     title: "The limit does not allow this",
     advice: "The detail says which limit, how much of it is used, and when it starts again.",
+  },
+  meter_dimension_removed: {
+    title: "Dimensions of a published meter may only grow",
+    advice:
+      "Keep every declared dimension and value, or define a meter with another key beside this one.",
+  },
+  meter_field_fixed: {
+    title: "What a published meter measures cannot be changed",
+    advice:
+      "Define a meter with another key; it works side by side with this one, which can be deprecated and still bills.",
+  },
+  meter_key_taken: {
+    title: "There is already a meter with this key",
+    advice: "Choose another key, or change the meter that has it.",
+  },
+  meter_not_found: {
+    title: "No such meter",
+    advice: "Check the key or id; GET /v1/meters lists them all.",
+  },
+  meter_not_valid: {
+    title: "The meter could never measure soundly",
+    advice: "Each member of errors says what is wrong and where.",
+  },
+  meter_status_backward: {
+    title: "A meter only goes forward, from draft to retired",
+    advice: "Define a meter with another key.",
   },
   method_not_allowed: {
     title: "This address does not take this method",
@@ -406,6 +436,10 @@ export const refusals = {
   usage_not_ratable: {
     title: "The usage cannot be priced with this price",
     advice: "Give what the price looks at (events, dimensions), or mend the price.",
+  },
+  usage_period_not_valid: {
+    title: "The period cannot be queried",
+    advice: "Name a from before to, at most ten years apart.",
   },
 } as const satisfies Record<string, { readonly title: string; readonly advice: string }>;
 
