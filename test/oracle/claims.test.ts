@@ -5,21 +5,20 @@ import { allCases, differences } from "./cases.ts";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 
-/** Every kind named in a call of `oracle`, with the file that names it. */
-const claims = readdirSync(folder)
-  .filter((file) => file.endsWith(".test.ts"))
-  .flatMap((file) =>
-    [
+/** Every kind named in a call of `oracle`. */
+const claimed = new Set(
+  readdirSync(folder)
+    .filter((file) => file.endsWith(".test.ts"))
+    .flatMap((file) => [
       ...readFileSync(`${folder}${file}`, "utf8").matchAll(/\boracle(?:<[^(]*>)?\(\s*"([^"]+)"/g),
-    ].map((match) => ({ kind: match[1] as string, file })),
-  );
-const claimed = new Set(claims.map((claim) => claim.kind));
+    ])
+    .map((match) => match[1] as string),
+);
 
 describe.skipIf(allCases.length === 0)("what the adapters claim", () => {
-  test("every claimed kind exists and is claimed once", () => {
+  test("every claimed kind exists", () => {
     const kinds = new Set(allCases.map((one) => one.kind));
     expect([...claimed].filter((kind) => !kinds.has(kind))).toEqual([]);
-    expect(claims.map((claim) => claim.kind).toSorted()).toEqual([...claimed].toSorted());
   });
 
   test("every listed difference names a case of a claimed kind and gives a reason", () => {
