@@ -7,6 +7,7 @@ import {
   isAdditive,
   type Measured,
   type Offer,
+  type Parties,
   periodAt,
   priceCuts,
   pricedDimensions,
@@ -30,6 +31,7 @@ import {
 } from "../store/invoice-facts.ts";
 import { measureWindows, type UsageWindow } from "../store/invoice-usage.ts";
 import { loadOtherCharges } from "./charge-sources.ts";
+import { loadParties } from "../store/parties.ts";
 import { bookFor, readOffers } from "./read-offers.ts";
 
 /** One document wanted: an account, and the period it is for. */
@@ -48,6 +50,8 @@ export type DraftScope = {
   readonly periods: readonly Period[];
   readonly priceBook: string;
   readonly offers: readonly Offer[];
+  /** Who issues to whom: today's, or those that a document was issued with. */
+  readonly parties: Parties;
   readonly seq: bigint;
   /** The sequence of the account's last document when this one was drafted. */
   readonly sequence: bigint;
@@ -100,6 +104,10 @@ async function scopeDrafts(
   const keys = requests.map((request) => keyOf(request.of));
   const heads = await loadHeads(db, keys);
   const billed = await loadBilled(db, keys);
+  const parties = await loadParties(
+    db,
+    requests.map((request) => request.of.account),
+  );
   const facts = requests.map((request) => {
     const key = textOf(request.of);
     return { request, seq: heads.get(key) ?? 0n, billed: billed.get(key) ?? nothingBilled };
@@ -125,6 +133,7 @@ async function scopeDrafts(
       periods: [...touched, request.period],
       priceBook,
       offers: readOffers(catalog, priceBook),
+      parties: parties.get(textOf(request.of)) as Parties,
       seq,
       sequence: before.sequence,
     };
@@ -181,10 +190,8 @@ export async function draftScopes(
     found.objections.push(...objections);
     if (objections.length === 0) found.expected.push(...expectedCharges(facts, rate));
   });
-  return scopes.map((scope) => ({
-    scope,
-    contradictions: charges.get(scope)?.objections ?? [],
-    draft: draft({
+  return scopes.map((scope) => {
+    const made = draft({
       account: scope.of.account,
       period: scope.period,
       expected: charges.get(scope)?.expected ?? [],
@@ -193,10 +200,17 @@ export async function draftScopes(
       ),
       offers: scope.offers,
       priceBook: scope.priceBook,
+      parties: scope.parties,
       bindings: bindings.get(textOf(scope.of)) ?? [],
       watermark: { seq: scope.seq },
-    }),
-  }));
+    });
+    const objections = charges.get(scope)?.objections ?? [];
+    return {
+      scope,
+      draft: made,
+      contradictions: made.taxObstacle === null ? objections : [...objections, made.taxObstacle],
+    };
+  });
 }
 
 function windowsOf(span: AccountKey & { period: Period; scope: DraftScope }): UsageWindow[] {

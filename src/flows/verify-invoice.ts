@@ -4,6 +4,7 @@ import {
   contentHash,
   type IssuedContent,
   type Mismatch,
+  partiesOf,
   periodAt,
 } from "../domain/invoicing/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
@@ -134,7 +135,10 @@ function sumFaults({ content }: StoredInvoice): Mismatch[] {
   const amounts = content.lines.map((line) => parseMoney(line.amount, code));
   const subtotal = formatMoney(sumMoney(code, amounts));
   const total = formatMoney(
-    sumMoney(code, [parseMoney(content.subtotal, code), parseMoney(content.tax, code)]),
+    sumMoney(code, [
+      parseMoney(content.subtotal, code),
+      ...(content.prices_include_tax ? [] : [parseMoney(content.tax, code)]),
+    ]),
   );
   const faults: Mismatch[] = [];
   if (subtotal !== content.subtotal)
@@ -222,6 +226,7 @@ async function scopeOf(
     periods: [...starts.values()].toSorted((a, b) => a.startsAt - b.startsAt),
     priceBook: content.account.price_book,
     offers: readOffers(asIssued(catalog, invoice), content.account.price_book),
+    parties: partiesOf(content.parties),
     seq: invoice.watermarkSeq,
     sequence: 0n,
     isPast: true,

@@ -208,3 +208,19 @@ function subjectOf(row: { subject: string; project_id: string; created_at: strin
     createdAt: readInstant(row.created_at),
   };
 }
+
+/** Slugs of projects by their ids: how people know them. */
+export async function projectNames(
+  db: Db,
+  organizationId: string,
+  ids: readonly string[],
+): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("project")
+    .select(["project_id", "slug"])
+    .where("org_id", "=", organizationId)
+    .where("project_id", "in", [...ids])
+    .execute();
+  return new Map(rows.map((row) => [row.project_id, row.slug]));
+}

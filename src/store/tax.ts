@@ -1,13 +1,7 @@
-import { sql } from "kysely";
 import { currency } from "../kit/currency.ts";
 import { decimal } from "../kit/decimal.ts";
 import { type Day, dayOf, type Instant } from "../kit/time.ts";
-import {
-  type LegalEntity,
-  type TaxBuyer,
-  type TaxRate,
-  unconfiguredEntity,
-} from "../domain/tax/index.ts";
+import { type LegalEntity, type TaxRate, unconfiguredEntity } from "../domain/tax/index.ts";
 import type { FxRate } from "../domain/exchange/index.ts";
 import { writeDecimal, writeInstant } from "./columns.ts";
 import type { Db } from "./connect.ts";
@@ -83,61 +77,6 @@ export async function startTaxRate(db: Db, rate: TaxRate): Promise<void> {
       until_on: rate.until,
     })
     .execute();
-}
-
-type BuyerRow = {
-  account_id: string;
-  address: { country?: string; region?: string } | null;
-  tax_ids: { type: string; value: string }[];
-  checked_id: string | null;
-  is_valid: boolean | null;
-  certificate: string | null;
-  certificate_country: string | null;
-  from_on: string | null;
-  until_on: string | null;
-};
-
-/**
- * What tax needs to know of the buyers: where they are, their tax id with the newest check of it, their certificate. One query
- * for many accounts of an organization.
- */
-export async function loadTaxBuyers(
-  db: Db,
-  accounts: readonly { readonly orgId: string; readonly accountId: string }[],
-): Promise<Map<string, TaxBuyer>> {
-  const { rows } = await sql<BuyerRow>`
-    select a.account_id, a.address, a.tax_ids, c.tax_id as checked_id, c.is_valid,
-           e.certificate, e.country as certificate_country, e.from_on, e.until_on
-    from unnest(${accounts.map((one) => one.orgId)}::text[], ${accounts.map((one) => one.accountId)}::text[]) as wanted (org_id, account_id)
-    join billing_account a on a.org_id = wanted.org_id and a.account_id = wanted.account_id
-    left join lateral (
-      select tax_id, is_valid from tax_id_check c
-      where c.org_id = a.org_id and c.account_id = a.account_id order by checked_at desc limit 1) c on true
-    left join lateral (
-      select certificate, country, from_on, until_on from tax_certificate e
-      where e.org_id = a.org_id and e.account_id = a.account_id order by from_on desc limit 1) e on true`.execute(
-    db,
-  );
-  return new Map(rows.map((row) => [row.account_id, buyerOf(row)]));
-}
-
-function buyerOf(row: BuyerRow): TaxBuyer {
-  const vatId =
-    row.tax_ids.find((one) => one.type === "eu_vat")?.value ?? row.tax_ids[0]?.value ?? null;
-  return {
-    place: { country: row.address?.country ?? "", region: row.address?.region || null },
-    vatId,
-    vatIdValid: vatId !== null && row.checked_id === vatId && row.is_valid === true,
-    exemption:
-      row.certificate === null
-        ? null
-        : {
-            country: row.certificate_country as string,
-            certificate: row.certificate,
-            from: dayOf(row.from_on as string),
-            until: row.until_on === null ? null : dayOf(row.until_on),
-          },
-  };
 }
 
 export type TaxIdCheck = {

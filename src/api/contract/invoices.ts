@@ -60,6 +60,10 @@ export const LineView = z
     quantity: Exact,
     unrounded: Exact,
     amount: Amount,
+    tax: z
+      .strictObject({ category: z.string(), percent: Exact, tax: Amount })
+      .nullable()
+      .openapi({ description: "Null while the tax cannot be decided." }),
     segments: z.array(SegmentView),
     measured: z.array(MeasuredView),
   })
@@ -85,6 +89,29 @@ const documentShape = {
   subtotal: Amount,
   tax: Amount,
   total: Amount,
+  prices_include_tax: z.boolean(),
+  taxes: z.array(
+    z
+      .strictObject({
+        category: z.string().openapi({ description: "EN 16931 code: S, Z, E, AE, K, G or O." }),
+        name: z.string(),
+        percent: Exact,
+        taxable: Amount,
+        tax: Amount,
+        reason: z.string().nullable(),
+        reason_code: z.string().nullable(),
+      })
+      .openapi("TaxSummaryRow"),
+  ),
+  parties: z
+    .strictObject({
+      issuer: z.record(z.string(), z.unknown()),
+      buyer: z.record(z.string(), z.unknown()),
+      rates: z.array(z.record(z.string(), z.unknown())),
+    })
+    .openapi({
+      description: "Issuer and buyer as the document knew them: its tax follows from these.",
+    }),
   prices: z.array(
     z.strictObject({
       id: z.string(),

@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { Problem } from "../../domain/refusals/index.ts";
 import { explainInvoiceLine } from "../../flows/explain-invoice-line.ts";
 import { issueInvoice } from "../../flows/issue-invoice.ts";
+import { documentForms, renderDocument } from "../../flows/render-document.ts";
 import { getAccountToInvoice, previewInvoice } from "../../flows/preview-invoice.ts";
 import { verifyInvoice } from "../../flows/verify-invoice.ts";
 import { encodeCursor } from "../../kit/cursor.ts";
@@ -21,7 +22,7 @@ import {
   VerificationView,
   verificationView,
 } from "../contract/invoices.ts";
-import { type Endpoint, endpoint, reply } from "../endpoint.ts";
+import { type Endpoint, endpoint, file, reply } from "../endpoint.ts";
 
 const group = "Invoices";
 const organization = "/v1/organizations/{organization}";
@@ -188,4 +189,35 @@ async function getInvoice(
   return invoice;
 }
 
-export const invoiceRoutes: readonly Endpoint[] = [upcoming, issue, list, get, explain, verify];
+const download = endpoint({
+  method: "GET",
+  path: `${organization}/invoices/{invoice}/document`,
+  id: "downloadInvoice",
+  group,
+  summary: "Download a document as PDF, HTML, CSV or electronic invoice",
+  description:
+    "`pdf` is PDF/A-3b with the electronic invoice inside; `ubl` is UBL 2.1 by EN 16931 (Peppol BIS Billing 3.0). The same document gives the same bytes at any time.",
+  permission: "invoices.read",
+  params: InvoiceParam,
+  query: z.object({ format: z.enum(documentForms).default("pdf") }),
+  response: z.string().openapi({ format: "binary" }),
+  responseType: "application/octet-stream",
+  problems: ["invoice_not_found", "electronic_invoice_impossible"],
+  run: async (env, { organization: { id }, params, query }) => {
+    const { content, mime, fileName } = await renderDocument(env, id, params.invoice, query.format);
+    const disposition = query.format === "html" ? "inline" : "attachment";
+    return file(content, mime, {
+      "content-disposition": `${disposition}; filename="${fileName}"`,
+    });
+  },
+});
+
+export const invoiceRoutes: readonly Endpoint[] = [
+  upcoming,
+  issue,
+  list,
+  get,
+  explain,
+  verify,
+  download,
+];

@@ -16,17 +16,17 @@ const entity = {
 };
 
 test("a legal entity is set up, seen, and its change is audited", async () => {
-  expect((await api.get("/v1/legal-entities/default")).json).toMatchObject({
-    code: "default",
+  expect((await api.get("/v1/legal-entities/main")).json).toMatchObject({
+    code: "main",
     tax: "none",
   });
-  expect((await api.put("/v1/legal-entities/default", entity)).status).toBe(200);
+  expect((await api.put("/v1/legal-entities/main", entity)).status).toBe(200);
   expect((await api.get("/v1/legal-entities")).json.data).toMatchObject([
-    { code: "default", vat_id: "DK13585628", rounding: "document" },
+    { code: "main", vat_id: "DK13585628", rounding: "document" },
   ]);
-  expect(
-    (await api.put("/v1/legal-entities/default", entity, { key: api.keys.admin })).status,
-  ).toBe(403);
+  expect((await api.put("/v1/legal-entities/main", entity, { key: api.keys.admin })).status).toBe(
+    403,
+  );
 });
 
 test("a tax rate begins on a day, ends the one before it, and never overlaps", async () => {

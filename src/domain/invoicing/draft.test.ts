@@ -27,6 +27,8 @@ import { draft } from "./draft.ts";
 import type { ChargeFacts, InvoicedAccount, Measured, Offer } from "./facts.ts";
 import { contentHash, finalize, stageOf } from "./finalize.ts";
 import { seriesFor } from "./number.ts";
+import type { Parties } from "./taxed.ts";
+import { unconfiguredEntity } from "../tax/index.ts";
 
 const usd = currency("USD");
 const january = span("2025-01-01T00:00:00Z", "2025-02-01T00:00:00Z");
@@ -49,6 +51,26 @@ const account: InvoicedAccount = {
   lateUsage: "next_invoice",
   zeroInvoices: false,
   parentAccountId: null,
+};
+
+const parties: Parties = {
+  issuer: unconfiguredEntity,
+  rates: [],
+  buyer: {
+    name: "Acme",
+    street: "",
+    city: "",
+    postcode: "",
+    email: null,
+    purchaseOrder: null,
+    language: "en",
+    tax: {
+      place: { country: "DE", region: null },
+      vatId: null,
+      vatIdValid: false,
+      exemption: null,
+    },
+  },
 };
 
 const calls = { key: "calls", unit: "call", aggregation: "sum" } as Meter;
@@ -116,6 +138,7 @@ const draftOf = (expected: readonly Charge[], existing: readonly Existing[], per
     priceBook: "retail-usd",
     bindings: [],
     watermark: { seq: 7n },
+    parties,
   });
 
 /** What stands on paper, as the next document finds it. */

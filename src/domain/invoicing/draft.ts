@@ -6,6 +6,14 @@ import { differences, type Existing, type Line } from "./difference.ts";
 import { periodName } from "./due.ts";
 import type { BindingUsed, InvoicedAccount, Offer, PriceVersion } from "./facts.ts";
 import { pipelineVersion } from "./pipeline.ts";
+import {
+  type ContentParties,
+  type ContentTax,
+  contentParties,
+  type LineTax,
+  type Parties,
+  taxLines,
+} from "./taxed.ts";
 
 /** Up to where the account's usage was looked at: every event with a sequence up to this one, and no other. */
 export type Watermark = { readonly seq: bigint };
@@ -22,6 +30,7 @@ export type DraftFacts = {
   /** The book the account buys from. */
   readonly priceBook: string;
   readonly bindings: readonly BindingUsed[];
+  readonly parties: Parties;
   readonly watermark: Watermark;
 };
 
@@ -33,6 +42,8 @@ export type Draft = {
   readonly tax: Money;
   readonly total: Money;
   readonly watermark: Watermark;
+  /** Why the tax cannot be decided; such a draft must not be issued. */
+  readonly taxObstacle: string | null;
   readonly content: DraftContent;
 };
 
@@ -57,6 +68,9 @@ export type DraftContent = {
   readonly subtotal: string;
   readonly tax: string;
   readonly total: string;
+  readonly prices_include_tax: boolean;
+  readonly taxes: readonly ContentTax[];
+  readonly parties: ContentParties;
   readonly prices: readonly ContentPrice[];
   readonly meters: readonly unknown[];
   readonly bindings: readonly { project: string; binding: string; effective_from: string }[];
@@ -78,6 +92,7 @@ export type ContentLine = {
   readonly quantity: string;
   readonly unrounded: string;
   readonly amount: string;
+  readonly tax: LineTax | null;
   readonly segments: readonly ContentSegment[];
   readonly measured: readonly ContentMeasured[];
 };
@@ -119,8 +134,8 @@ export function draft(facts: DraftFacts): Draft {
     account.currency,
     lines.map((line) => line.amount),
   );
-  const tax = sumMoney(account.currency, []);
-  const total = sumMoney(account.currency, [subtotal, tax]);
+  const taxed = taxLines(account.currency, lines, account.calendar.timeZone, facts.parties);
+  const { tax, total } = taxed;
   return {
     account,
     period,
@@ -129,6 +144,7 @@ export function draft(facts: DraftFacts): Draft {
     tax,
     total,
     watermark,
+    taxObstacle: taxed.obstacle,
     content: {
       pipeline_version: pipelineVersion,
       account: {
@@ -145,10 +161,13 @@ export function draft(facts: DraftFacts): Draft {
       },
       currency: account.currency,
       period: contentPeriod(period),
-      lines: lines.map(contentLine),
+      lines: lines.map((line, i) => contentLine(line, i, taxed.perLine[i] ?? null)),
       subtotal: formatMoney(subtotal),
       tax: formatMoney(tax),
       total: formatMoney(total),
+      prices_include_tax: facts.parties.issuer.pricesIncludeTax,
+      taxes: taxed.summary,
+      parties: contentParties(facts.parties),
       prices: pricesUsed(lines, facts.offers),
       meters: metersUsed(lines, facts.offers),
       bindings: facts.bindings
@@ -185,7 +204,7 @@ const byPeriodThenSku = (current: Period) => (a: Line, b: Line) =>
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-function contentLine(line: Line, index: number): ContentLine {
+function contentLine(line: Line, index: number, tax: LineTax | null): ContentLine {
   return {
     line_no: index + 1,
     cause: line.cause,
@@ -199,6 +218,7 @@ function contentLine(line: Line, index: number): ContentLine {
     quantity: formatDecimal(line.quantity),
     unrounded: formatDecimal(line.unrounded),
     amount: formatMoney(line.amount),
+    tax,
     segments: line.segments.map((segment) => ({
       quantity: formatDecimal(segment.quantity),
       unit_amount: formatDecimal(segment.unitAmount),

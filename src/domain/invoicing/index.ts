@@ -49,3 +49,12 @@ export { type DocumentKind, documentNumber, type Series, seriesFor } from "./num
 export { bookChain, mergeVersions } from "./offers.ts";
 export { pipeline, pipelineVersion } from "./pipeline.ts";
 export { ratePrimary } from "./rate.ts";
+export {
+  type Buyer,
+  type ContentParties,
+  type ContentTax,
+  contentParties,
+  type LineTax,
+  type Parties,
+  partiesOf,
+} from "./taxed.ts";

@@ -23,3 +23,4 @@ export { paperAsUbl, ublObstacles, ublTree } from "./ubl.ts";
 export { type Wording, wordingOf } from "./wording.ts";
 export { escaped, fileSafe, type Letter, letterFor } from "./letter.ts";
 export { paperAsHtml } from "./page.ts";
+export { type PaperExtras, paperOf } from "./from-document.ts";

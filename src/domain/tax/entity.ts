@@ -33,7 +33,7 @@ export type LegalEntity = {
 
 /** An installation that nobody has set up yet: it collects no tax, and its documents say why. */
 export const unconfiguredEntity: LegalEntity = {
-  code: "default",
+  code: "main",
   name: "Tallyline installation",
   street: "",
   city: "",

@@ -1,0 +1,178 @@
+import { currency } from "../../kit/currency.ts";
+import { decimal, equal } from "../../kit/decimal.ts";
+import { minus, type Money, nothing, parseMoney, plus, sumMoney } from "../../kit/money.ts";
+import { type Day, dayAt, type Instant, instant } from "../../kit/time.ts";
+import { type ContentLine, type IssuedContent, partiesOf } from "../invoicing/index.ts";
+import type { LegalEntity, TaxCategory } from "../tax/index.ts";
+import type { Language } from "./locale.ts";
+import {
+  type AnnexRow,
+  type Paper,
+  type PaperLine,
+  type Party,
+  type UsageType,
+  usageTypes,
+} from "./paper.ts";
+
+/** What a document does not carry itself: what was paid before, the usage it adds up from, the children it speaks of. */
+export type PaperExtras = {
+  readonly annex: readonly AnnexRow[];
+  readonly prepaid?: Money;
+  /** Account id to name, for the sections of a consolidated invoice. */
+  readonly sections?: ReadonlyMap<string, string>;
+};
+
+/** Put an issued document on paper. Everything comes from its own content, so the paper of ten years ago stays the same. */
+export function paperOf(content: IssuedContent, extras: PaperExtras): Paper {
+  const code = currency(content.currency);
+  const { issuer, buyer } = partiesOf(content.parties);
+  const zone = content.account.time_zone;
+  const language: Language = buyer.language.startsWith("de") ? "de" : "en";
+  const isCredit = content.kind === "credit_note";
+  const lines = content.lines.map((line) =>
+    paperLine(line, code, zone, content.prices_include_tax),
+  );
+  const tax = parseMoney(content.tax, code);
+  const net = minus(parseMoney(content.total, code), tax);
+  const prepaid = extras.prepaid ?? nothing(code);
+
+  return {
+    kind: isCredit ? "credit_note" : "invoice",
+    language,
+    number: content.number,
+    issuedOn: content.issued_on,
+    dueOn: isCredit ? null : content.due_on,
+    periodFrom: dayAt(instant(content.period.starts_at), zone),
+    periodTo: lastDay(content.period.ends_at, zone),
+    currency: code,
+    seller: sellerOf(issuer),
+    buyer: {
+      name: buyer.name,
+      street: buyer.street,
+      city: buyer.city,
+      postcode: buyer.postcode,
+      region: buyer.tax.place.region,
+      country: buyer.tax.place.country,
+      vatId: buyer.tax.vatId,
+      registration: null,
+      email: buyer.email,
+      contact: null,
+      electronicAddress: buyer.email ? { scheme: "EM", address: buyer.email } : null,
+    },
+    brand: issuer.brand,
+    purchaseOrder: buyer.purchaseOrder,
+    buyerReference: buyer.purchaseOrder === null ? content.account.slug : null,
+    corrects: content.corrects
+      ? { number: content.corrects.number, issuedOn: content.issued_on }
+      : null,
+    paymentTerms: isCredit ? null : termsText(language, content.account.net_days),
+    payTo: isCredit || !issuer.bank ? null : issuer.bank,
+    lines,
+    allowances: [],
+    taxes: content.taxes.map((one) => ({
+      category: one.category as TaxCategory,
+      name: one.name,
+      percent: decimal(one.percent),
+      taxable: parseMoney(one.taxable, code),
+      tax: parseMoney(one.tax, code),
+      reason: one.reason,
+      reasonCode: one.reason_code,
+    })),
+    totals: {
+      lines: sumMoney(
+        code,
+        lines.map((line) => line.net),
+      ),
+      allowances: nothing(code),
+      net,
+      tax,
+      gross: plus(net, tax),
+      prepaid,
+      due: minus(plus(net, tax), prepaid),
+    },
+    accounting: null,
+    annex: extras.annex,
+    notes: content.reason ? [content.reason] : [],
+  };
+}
+
+function paperLine(
+  line: ContentLine,
+  code: Paper["currency"],
+  zone: string,
+  pricesIncludeTax: boolean,
+): PaperLine {
+  const amount = parseMoney(line.amount, code);
+  const rates = new Set(line.segments.map((segment) => segment.unit_amount));
+  const only = line.segments[0];
+  // One rate is shown as quantity × rate; several, and fees, are told by their segments.
+  const isPlain =
+    rates.size === 1 &&
+    only !== undefined &&
+    equal(decimal(line.quantity).times(decimal(only.unit_amount)), decimal(line.unrounded));
+  return {
+    no: line.line_no,
+    sku: line.sku,
+    name: line.description,
+    usageType: usageTypeOf(line),
+    note: null,
+    section: null,
+    quantity: decimal(line.quantity),
+    unit: line.unit,
+    rate: isPlain ? decimal(only.unit_amount) : null,
+    segments: line.segments.map((segment) => ({
+      quantity: decimal(segment.quantity),
+      rate: decimal(segment.unit_amount),
+      amount: decimal(segment.amount),
+      because: segment.because,
+    })),
+    from: dayAt(instant(line.period.starts_at), zone),
+    to: lastDay(line.period.ends_at, zone),
+    net: pricesIncludeTax && line.tax ? minus(amount, parseMoney(line.tax.tax, code)) : amount,
+    category: (line.tax?.category ?? "O") as TaxCategory,
+    percent: decimal(line.tax?.percent ?? "0"),
+  };
+}
+
+function usageTypeOf(line: ContentLine): UsageType {
+  if (line.basis === "restatement") return "adjustment";
+  const known = usageTypes.find((one) => one === line.usage_type);
+  return known ?? (line.usage_type === "recurring" ? "base" : "usage");
+}
+
+function sellerOf(issuer: LegalEntity): Party {
+  const {
+    name,
+    street,
+    city,
+    postcode,
+    region,
+    country,
+    vatId,
+    registration,
+    email,
+    electronicAddress,
+  } = issuer;
+  return {
+    name,
+    street,
+    city,
+    postcode,
+    region,
+    country,
+    vatId,
+    registration,
+    email,
+    contact: null,
+    electronicAddress,
+  };
+}
+
+// People write periods with their last day, inclusive.
+const lastDay = (endsAt: string, zone: string): Day =>
+  dayAt((instant(endsAt) - 1) as Instant, zone);
+
+const termsText = (language: Language, days: number): string =>
+  language === "de"
+    ? `Zahlbar innerhalb von ${days} Tagen ohne Abzug.`
+    : `Payable within ${days} days.`;
