@@ -1,7 +1,9 @@
-// Writes what is derived from the sources and committed: the table types and the readable schema.
+// Writes what is derived from the sources and committed: the table types, the readable schema, the API's contract.
 // `npm run gen -- --check` writes nothing and fails when something is out of date.
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { openapiText } from "../src/api/openapi.ts";
+import { endpoints } from "../src/api/routes.ts";
 import { migrate } from "../src/store/migrate.ts";
 import { createDatabase } from "../test/harness/databases.ts";
 import { startTestServer } from "../test/harness/server.ts";
@@ -26,8 +28,14 @@ async function fromDatabase(): Promise<Map<string, string>> {
   }
 }
 
+const { version } = JSON.parse(
+  await readFile(new URL("../package.json", import.meta.url), "utf8"),
+) as { version: string };
+const files = await fromDatabase();
+files.set("openapi.json", openapiText(endpoints, version));
+
 let outdated = 0;
-for (const [path, text] of await fromDatabase()) {
+for (const [path, text] of files) {
   const file = fileURLToPath(new URL(`../${path}`, import.meta.url));
   const before = await readFile(file, "utf8").catch(() => "");
   if (before === text) continue;

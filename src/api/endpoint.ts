@@ -82,8 +82,8 @@ export type EndpointSpec<
   readonly group: string;
   readonly summary: string;
   readonly description?: string;
-  /** What the key must be allowed to do; null for addresses that need no key. */
-  readonly permission: Permission | null;
+  /** What the key must be allowed to do; `any_key` for every valid key, null for addresses that need none. */
+  readonly permission: Permission | "any_key" | null;
   /** `caller`: no organization in the path; it is the key's own, or the one in the header Tallyline-Organization. */
   readonly organization?: "caller";
   readonly params?: P;

@@ -107,7 +107,7 @@ function routeOf(route: Endpoint): RouteConfig {
       : {
           security: [{ key: [] }],
           "x-permission": needs,
-          "x-permission-says": permissions[needs].says,
+          "x-permission-says": needs === "any_key" ? "Any valid key" : permissions[needs].says,
         }),
     request,
     responses: responsesOf(route),
@@ -149,4 +149,9 @@ function responsesOf(route: Endpoint): RouteConfig["responses"] {
     };
   }
   return responses;
+}
+
+/** The same as it is committed and served: stable, and readable in a diff. */
+export function openapiText(endpoints: readonly Endpoint[], version: string): string {
+  return `${JSON.stringify(openapiDocument(endpoints, version), null, 2)}\n`;
 }

@@ -6,7 +6,9 @@ import { bindingRoutes } from "./routes/bindings.ts";
 import { invoiceRoutes } from "./routes/invoices.ts";
 import { organizationRoutes } from "./routes/organizations.ts";
 import { projectRoutes } from "./routes/projects.ts";
+import { ratingRoutes } from "./routes/rating.ts";
 import { taxRoutes } from "./routes/taxes.ts";
+import { usageEventRoutes } from "./routes/usage-events.ts";
 
 /** Every address there is, in the order of the reference. One noun a line. */
 export const endpoints: readonly Endpoint[] = [
@@ -14,7 +16,9 @@ export const endpoints: readonly Endpoint[] = [
   ...projectRoutes,
   ...accountRoutes,
   ...bindingRoutes,
+  ...usageEventRoutes,
   ...invoiceRoutes,
+  ...ratingRoutes,
   ...apiKeyRoutes,
   ...auditRoutes,
   ...taxRoutes,

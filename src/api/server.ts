@@ -140,21 +140,14 @@ export function buildApp(env: Env, options: AppOptions = {}): App {
           });
       }
     }
-    const params = check(route.params, pathParams, "path") as Record<string, string>;
     // Whether the organization is there for this caller comes before what the caller may do: 404 tells nothing.
     if (caller && route.hasOrganization) {
       const reference =
-        params["organization"] ?? raw.headers.get("tallyline-organization") ?? "current";
+        pathParams["organization"] ?? raw.headers.get("tallyline-organization") ?? "current";
       seen.organization = await gate.organization(caller, reference);
     }
-    if (caller && route.permission !== null && !caller.permissions.has(route.permission))
-      throw new Problem(
-        "permission_missing",
-        `This needs the permission ${route.permission}, which the key "${caller.name}" does not have.`,
-        {
-          facts: { permission: route.permission },
-        },
-      );
+    if (caller) requirePermission(route, caller);
+    const params = check(route.params, pathParams, "path");
     const url = new URL(raw.url);
     const query = check(route.query, queryOf(url), "query");
     const { body, json, bytes } = await readBody(route, raw, route.bodyBytesMax ?? bodyBytesMax);
@@ -273,6 +266,15 @@ const idForm = /^[A-Za-z0-9._-]{8,100}$/;
 function requestIdOf(request: Request): string | undefined {
   const id = request.headers.get("x-request-id");
   return id !== null && idForm.test(id) ? id : undefined;
+}
+
+function requirePermission({ permission }: Endpoint, caller: Caller): void {
+  if (permission === null || permission === "any_key" || caller.permissions.has(permission)) return;
+  throw new Problem(
+    "permission_missing",
+    `This needs the permission ${permission}, which the key "${caller.name}" does not have.`,
+    { facts: { permission } },
+  );
 }
 
 /** A name given twice is a list. */

@@ -39,8 +39,11 @@ export type Submission = {
   readonly events: readonly UsageEvent[];
   /** When it was received: the organization's own time. */
   readonly now: Instant;
-  /** Of a person who lets quarantined events in: age no longer matters. */
+  /** Set where the sender may speak of this project only. */
+  readonly onlyProjectId?: string | null;
+  /** Of a person who lets quarantined events in: age no longer matters, and each keeps the time it first came. */
   readonly isReplay?: boolean;
+  readonly receivedAt?: readonly Instant[];
 };
 
 export type Ingest = {
@@ -102,7 +105,7 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
   ) {
     return admit(event, {
       meters: rules.meters,
-      ...placeOf(rules.placings.get(event.subject)),
+      ...placeOf(rules.placings.get(event.subject), submission.onlyProjectId ?? null),
       original,
       now: submission.now,
       limits: options.limits,
@@ -121,8 +124,7 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
         own.map((ticket) => ticket.event),
       );
       for (const ticket of own) {
-        const { event, receivedAt, isReplay } = ticket;
-        const submission = { orgId, events: [], now: receivedAt, isReplay };
+        const { event, submission } = ticket;
         const verdict = judge(submission, event, rules, originals.get(originalKey(event)));
         ticket.rules = rules;
         ticket.arrival = { ...ticket.arrival, verdict };
@@ -178,10 +180,15 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
             orgId,
             key,
             event,
-            receivedAt: now,
-            isReplay: submission.isReplay ?? false,
+            submission,
             rules,
-            arrival: { orgId, key, event, receivedAt: now, verdict },
+            arrival: {
+              orgId,
+              key,
+              event,
+              receivedAt: submission.receivedAt?.[index] ?? now,
+              verdict,
+            },
             done(fate) {
               fates[index] = fate;
               if (--open === 0) resolve(fates);

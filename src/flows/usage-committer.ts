@@ -14,7 +14,6 @@ import {
   type UsageEvent,
 } from "../domain/usage/index.ts";
 import { eventKey } from "../domain/usage/index.ts";
-import type { Instant } from "../kit/time.ts";
 import type { Store } from "../store/connect.ts";
 import {
   type AccountKey,
@@ -32,6 +31,7 @@ import {
   saveLocked,
   undo,
 } from "../store/usage-lane.ts";
+import type { Submission } from "./ingest-usage.ts";
 import type { Rules } from "./usage-rules.ts";
 
 /** An event on its way through a lane, and who waits for it. */
@@ -39,8 +39,7 @@ export type Ticket = {
   readonly orgId: string;
   readonly key: string;
   readonly event: UsageEvent;
-  readonly receivedAt: Instant;
-  readonly isReplay: boolean;
+  readonly submission: Submission;
   /** What it was judged by, and the verdict: both anew when the rules have changed. */
   rules: Rules;
   arrival: Arrival;
@@ -169,7 +168,7 @@ export function openCommitter(host: CommitterHost): Committer {
       for (const [name, head] of read) heads.set(name, head);
     }
     const suspects = tickets.filter(
-      (t) => t.arrival.verdict.kind !== "measured" || t.rules.holdsEvents,
+      (t) => t.arrival.verdict.kind !== "measured" || t.rules.holdsEvents || t.submission.isReplay,
     );
     const known: ReadonlyMap<string, Known> =
       suspects.length > 0 ? await loadKnown(current, suspects) : new Map();

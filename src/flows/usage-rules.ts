@@ -159,13 +159,12 @@ function isSame(a: Rules, b: Rules): boolean {
   return true;
 }
 
-/** What a name stands for, for the rule of admission. A name that was unknown is never remembered for long. */
-export function placeOf(placing: Placing | undefined): {
-  place: Place | undefined;
-  isForeignProject: boolean;
-} {
-  return {
-    place: placing?.kind === "place" ? placing.place : undefined,
-    isForeignProject: placing?.kind === "foreign",
-  };
+/** What a name stands for, for the rule of admission. A key of one project may speak of no other. */
+export function placeOf(
+  placing: Placing | undefined,
+  onlyProjectId: string | null,
+): { place: Place | undefined; isForeignProject: boolean } {
+  const place = placing?.kind === "place" ? placing.place : undefined;
+  const isOff = onlyProjectId !== null && place !== undefined && place.projectId !== onlyProjectId;
+  return { place, isForeignProject: placing?.kind === "foreign" || isOff };
 }

@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { type Caller, permissions, roleNames, roles } from "../../domain/access/index.ts";
 import { formatInstant } from "../../kit/time.ts";
 import type { ApiKey } from "../../store/api-keys.ts";
 import { InstantIn, InstantText, Name } from "./common.ts";
@@ -70,4 +71,63 @@ export const apiKeyView = (key: ApiKey): z.input<typeof ApiKeyView> => ({
   revoked_at: text(key.revokedAt),
   last_used_at: text(key.lastUsedAt),
   created_by: key.createdBy,
+});
+
+export const OwnKeyView = z
+  .strictObject({
+    object: z.literal("own_key"),
+    id: z.string(),
+    name: z.string(),
+    organization_id: z
+      .string()
+      .nullable()
+      .openapi({ description: "Null for a key of the provider." }),
+    project_id: z.string().nullable(),
+    permissions: z.array(z.string()).openapi({ description: "All of them, roles included." }),
+  })
+  .openapi("OwnApiKey");
+
+export const ownKeyView = (caller: Caller): z.input<typeof OwnKeyView> => ({
+  object: "own_key",
+  id: caller.keyId,
+  name: caller.name,
+  organization_id: caller.organizationId,
+  project_id: caller.projectId,
+  permissions: [...caller.permissions].toSorted(),
+});
+
+export const RolesView = z
+  .strictObject({
+    object: z.literal("list"),
+    data: z.array(
+      z.strictObject({
+        name: z.string().openapi({ example: "ingest" }),
+        audience: z.enum(["provider", "organization"]),
+        says: z.string(),
+        permissions: z.array(z.string()),
+      }),
+    ),
+    permissions: z.array(
+      z.strictObject({
+        name: z.string().openapi({ example: "usage.write" }),
+        narrowest_key: z.enum(["project", "organization", "provider"]),
+        says: z.string(),
+      }),
+    ),
+  })
+  .openapi("Roles");
+
+export const rolesView = (): z.input<typeof RolesView> => ({
+  object: "list",
+  data: roleNames.map((name) => ({
+    name,
+    audience: roles[name].audience,
+    says: roles[name].says,
+    permissions: [...roles[name].permissions],
+  })),
+  permissions: Object.entries(permissions).map(([name, { holder, says }]) => ({
+    name,
+    narrowest_key: holder,
+    says,
+  })),
 });

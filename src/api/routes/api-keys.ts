@@ -9,6 +9,10 @@ import {
   IssuedKeyView,
   NewKeyBody,
   NewOrganizationKeyBody,
+  OwnKeyView,
+  ownKeyView,
+  RolesView,
+  rolesView,
 } from "../contract/api-keys.ts";
 import { PageQuery, page, pageOf, positionOf } from "../contract/common.ts";
 import { type Endpoint, endpoint } from "../endpoint.ts";
@@ -156,7 +160,31 @@ const revokeProvider = endpoint({
     apiKeyView(await revokeApiKey(env, author, null, params.key)),
 });
 
+const whoAmI = endpoint({
+  method: "GET",
+  path: "/v1/key",
+  id: "getOwnKey",
+  group,
+  summary: "See which key you are calling with, and what it may do",
+  permission: "any_key",
+  response: OwnKeyView,
+  run: (_env, { caller }) => ownKeyView(caller),
+});
+
+const listRoles = endpoint({
+  method: "GET",
+  path: "/v1/roles",
+  id: "listRoles",
+  group,
+  summary: "List the built-in roles and what each may do",
+  permission: "any_key",
+  response: RolesView,
+  run: () => rolesView(),
+});
+
 export const apiKeyRoutes: readonly Endpoint[] = [
+  whoAmI,
+  listRoles,
   list,
   create,
   get,

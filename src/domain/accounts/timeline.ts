@@ -121,5 +121,7 @@ export function bind(facts: BindingFacts, wish: BindingWish): BindingDecision {
     return refused("binding_superseded");
   if (inForce.supersededBy !== null && !backdated) return refused("binding_superseded");
   if (inForce.binding.accountId === wish.accountId) return refused("binding_unchanged");
-  return { kind: "bound", supersedes: inForce.binding.id, backdated, first: false };
+  // Filling a stretch that ended already takes over from nobody: what ended it has done so.
+  const supersedes = inForce.supersededBy === null ? inForce.binding.id : null;
+  return { kind: "bound", supersedes, backdated, first: false };
 }

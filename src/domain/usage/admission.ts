@@ -54,7 +54,7 @@ export function admit(event: UsageEvent, facts: AdmissionFacts): Verdict {
     return { kind: "rejected", code: "future_event", pointer: "/time", detail };
   }
   if (facts.isForeignProject) {
-    const detail = `project ${event.subject} belongs to another organization`;
+    const detail = `this key may not send usage of ${event.subject}: it is not a project of its organization, or not the key's own`;
     return { kind: "rejected", code: "project_not_yours", pointer: "/subject", detail };
   }
   const match = matchEvent(facts.meters, {

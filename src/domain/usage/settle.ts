@@ -137,11 +137,7 @@ function settleOne(work: Work, arrival: Arrival): Fate {
     if (known?.held) work.released.push(arrival);
     return accepted;
   }
-  if (known?.held) {
-    const detail = verdict.kind === "quarantined" ? verdict.detail : "held already";
-    return { kind: "quarantined", reason: known.held, detail };
-  }
-  if (verdict.kind === "quarantined") {
+  if (verdict.kind === "quarantined" && !known?.held) {
     work.settled.set(name, arrival);
     work.held.push(arrival);
   }
