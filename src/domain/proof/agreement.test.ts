@@ -1,8 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { anyDocument, anyUsage, soundPrice, usageOf } from "../../../test/harness/prices.ts";
+import {
+  anyAmount,
+  anyDocument,
+  anyUsage,
+  soundPrice,
+  usageOf,
+} from "../../../test/harness/prices.ts";
 import { decimal, formatDecimal } from "../../kit/decimal.ts";
-import { ratePeriod, rate } from "../rating/index.ts";
+import { rate, ratePeriod, withoutCovered } from "../rating/index.ts";
 import { fraction, recompute, textOf } from "./index.ts";
 
 describe("two reckonings of one period", () => {
@@ -43,6 +49,26 @@ describe("two reckonings of one period", () => {
         },
       ),
       { numRuns: 1000 },
+    );
+  });
+
+  test("agree on what is left to pay when a batch has paid for a part", () => {
+    fc.assert(
+      fc.property(
+        anyDocument(),
+        fc.array(anyUsage(), { minLength: 1, maxLength: 4 }),
+        anyAmount(10n ** 8n, 3),
+        (document, usage, covered) => {
+          // Where single events are looked at, their amounts are the quantity: nothing can be taken off it.
+          fc.pre(document.model !== "percentage");
+          const price = soundPrice(document);
+          const rows = withoutCovered(price, usage.map(usageOf), decimal(covered));
+          const rated = rate(price, rows);
+          const proof = recompute([{ document, usage, covered }]);
+          expect(formatDecimal(rated.unrounded)).toBe(proof.unrounded);
+        },
+      ),
+      { numRuns: 500 },
     );
   });
 

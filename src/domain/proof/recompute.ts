@@ -30,7 +30,12 @@ export type ProofUsage = {
 };
 
 /** A part of a period with the price document in force in it, as it was published. */
-export type ProofSlice = { readonly document: unknown; readonly usage: readonly ProofUsage[] };
+export type ProofSlice = {
+  readonly document: unknown;
+  readonly usage: readonly ProofUsage[];
+  /** Units that allowances and batches have paid for: they come off before anything is priced. */
+  readonly covered?: string;
+};
 
 export type ProofOptions = {
   readonly complete?: boolean;
@@ -54,7 +59,8 @@ type Doc = Readonly<Record<string, unknown>>;
  * numbers, by measuring the area under each price's curve. It shares no code and no arithmetic with `domain/rating`; the
  * two must agree to the last digit.
  */
-export function recompute(slices: readonly ProofSlice[], options: ProofOptions = {}): Proof {
+export function recompute(given: readonly ProofSlice[], options: ProofOptions = {}): Proof {
+  const slices = given.map(uncovered);
   const documents = slices.map((slice) => slice.document as Doc);
   const last = documents.at(-1);
   const code = last?.currency;
@@ -80,6 +86,47 @@ function withinLimits(document: Doc, gross: Rational, options: ProofOptions): Ra
   // A published minimum is never above its maximum, so whichever of them is violated decides alone.
   if (least && isBelow(gross, times(least, share))) return times(least, share);
   return most && isBelow(times(most, share), gross) ? times(most, share) : gross;
+}
+
+/** The slice without what is covered: each row pays less what of the cover is left when its turn comes. */
+function uncovered(slice: ProofSlice): ProofSlice {
+  if (slice.covered === undefined) return slice;
+  const document = slice.document as Doc;
+  const ranked = slice.usage
+    .map((usage, index) => ({ usage, index, rank: rankOf(document, usage) }))
+    .toSorted((a, b) => compareRanks(a.rank, b.rank) || a.index - b.index);
+  const sizes = ranked.map(({ usage }) => larger(fraction(usage.quantity), nought));
+  const free = fraction(slice.covered);
+  const usage = ranked.map((one, index) => {
+    const passed = total(sizes.slice(0, index));
+    const size = sizes[index] ?? nought;
+    const paid = larger(smaller(less(free, passed), size), nought);
+    const quantity = textOf(less(fraction(one.usage.quantity), paid));
+    return { ...one.usage, quantity: quantity ?? one.usage.quantity };
+  });
+  return { document: slice.document, usage };
+}
+
+const compareRanks = (a: number | string, b: number | string) => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Where usage stands in the order in which its price charges: by cell, by group, or as it came. */
+function rankOf(document: Doc, usage: ProofUsage): number | string {
+  if (document.model === "matrix") {
+    const cells = document.cells as readonly Cell[];
+    return cellOf(cells, usage)?.index ?? cells.length;
+  }
+  const keys = (document.group_by ?? []) as readonly string[];
+  return JSON.stringify(keys.map((key) => usage.dimensions?.[key] ?? null));
+}
+
+type Cell = { readonly match: Record<string, string>; readonly unit_amount: string };
+
+/** The cell with the most conditions that all hold. */
+function cellOf(cells: readonly Cell[], usage: ProofUsage) {
+  return cells
+    .map((cell, index) => ({ cell, index, keys: Object.entries(cell.match) }))
+    .filter(({ keys }) => keys.every(([key, value]) => usage.dimensions?.[key] === value))
+    .toSorted((a, b) => b.keys.length - a.keys.length || a.index - b.index)[0];
 }
 
 function sliceCost(slices: readonly ProofSlice[], index: number): Rational {
@@ -222,20 +269,12 @@ const perCent = (rate: unknown) => over(fraction(rate), rational(100n));
 
 /** Cells take the usage in the order they stand, the catch-all last; free units go to whoever comes first. */
 function matrixCost(document: Doc, now: readonly ProofUsage[], before: Rational): Rational {
-  const cells = document.cells as readonly { match: Record<string, string>; unit_amount: string }[];
-  const ranked = cells
-    .map((cell, index) => ({ cell, index, keys: Object.entries(cell.match) }))
-    .toSorted((a, b) => b.keys.length - a.keys.length || a.index - b.index);
+  const cells = document.cells as readonly Cell[];
   const waiting = now.map((usage) => {
-    const found = ranked.find(({ keys }) =>
-      keys.every(([key, value]) => usage.dimensions?.[key] === value),
-    );
+    const found = cellOf(cells, usage);
     const price = found ? found.cell.unit_amount : document.default_unit_amount;
-    return {
-      order: found?.index ?? cells.length,
-      price: fraction(price),
-      quantity: fraction(usage.quantity),
-    };
+    const order = found?.index ?? cells.length;
+    return { order, price: fraction(price), quantity: fraction(usage.quantity) };
   });
   let at = before;
   let cost = nought;

@@ -21,6 +21,7 @@ export {
   rate,
   ratePeriod,
   type Usage,
+  withoutCovered,
 } from "./rate.ts";
 export {
   amountOf,

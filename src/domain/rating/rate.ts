@@ -1,5 +1,14 @@
 import type { Currency } from "../../kit/currency.ts";
-import { add, type Decimal, decimalOf, sumOf, zero } from "../../kit/decimal.ts";
+import {
+  add,
+  type Decimal,
+  decimalOf,
+  greatest,
+  least,
+  subtract,
+  sumOf,
+  zero,
+} from "../../kit/decimal.ts";
 import { type Money, toMoney } from "../../kit/money.ts";
 import type { Period } from "../../kit/time.ts";
 import { unreachable } from "../../kit/assert.ts";
@@ -108,18 +117,17 @@ function rateSlice(slices: readonly PriceSlice[], index: number): Segment[] {
   const all = slices.flatMap((one) => one.usage);
 
   if (price.model === "matrix") return rateCells(price, slice.usage, earlier, all, ends, of);
-  return groupsOf(price, all).flatMap((dimensions) => {
-    const inGroup = (usage: readonly Usage[]) =>
-      usage.filter((one) => keyOf(price.groupBy, one) === keyOf(price.groupBy, { dimensions }));
-    const [before, now] = [inGroup(earlier), inGroup(slice.usage)];
-    const start = quantityOf(before);
+  const [before, now] = [grouped(price, earlier), grouped(price, slice.usage)];
+  return [...grouped(price, all)].flatMap(([key, { dimensions, usage }]) => {
+    const rows = { before: before.get(key)?.usage ?? [], now: now.get(key)?.usage ?? [] };
+    const start = quantityOf(rows.before);
     const span: Span = {
       from: charged(price, start),
-      to: charged(price, add(start, quantityOf(now))),
-      total: charged(price, quantityOf(inGroup(all))),
+      to: charged(price, add(start, quantityOf(rows.now))),
+      total: charged(price, quantityOf(usage)),
       ...ends,
     };
-    return rateModel(price, span, start, eventsOf(before, now)).map((draft) =>
+    return rateModel(price, span, start, eventsOf(rows.before, rows.now)).map((draft) =>
       finish(draft, { dimensions, ...of }),
     );
   });
@@ -181,28 +189,62 @@ function byCell(price: Price & { model: "matrix" }, usage: readonly Usage[]): Us
     const cell = cellFor(price.cells, one.dimensions ?? {});
     return cell ? price.cells.indexOf(cell) : price.cells.length;
   };
-  const groups = new Map<number, Usage[]>();
+  const cells = new Map<number, Usage[]>();
   for (const one of usage) {
     const place = order(one);
-    groups.set(place, [...(groups.get(place) ?? []), one]);
+    const rows = cells.get(place);
+    if (rows) rows.push(one);
+    else cells.set(place, [one]);
   }
-  return [...groups.entries()].toSorted(([a], [b]) => a - b).map(([, rows]) => rows);
+  return [...cells.entries()].toSorted(([a], [b]) => a - b).map(([, rows]) => rows);
 }
 
-const keyOf = (keys: readonly string[], usage: Pick<Usage, "dimensions">): string =>
-  JSON.stringify(keys.map((key) => usage.dimensions?.[key] ?? null));
+type Group = {
+  readonly dimensions: Readonly<Record<string, string>>;
+  readonly usage: Usage[];
+};
 
-/** The combinations of the price's group dimensions that occur in the period; one, empty, when it has none. */
-function groupsOf(price: Price, usage: readonly Usage[]): Readonly<Record<string, string>>[] {
-  const groups = new Map<string, Record<string, string>>();
-  if (price.groupBy.length === 0) return [{}];
+/** Usage by the combination of the price's group dimensions, in a fixed order; one group, empty, when it has none. */
+function grouped(price: Price, usage: readonly Usage[]): Map<string, Group> {
+  const keys = price.groupBy;
+  if (keys.length === 0) return new Map([["", { dimensions: {}, usage: [...usage] }]]);
+  const groups = new Map<string, Group>();
   for (const one of usage) {
-    const values = price.groupBy
-      .map((key): [string, string | undefined] => [key, one.dimensions?.[key]])
-      .filter((pair): pair is [string, string] => pair[1] !== undefined);
-    groups.set(keyOf(price.groupBy, one), Object.fromEntries(values));
+    const values = keys.map((key) => one.dimensions?.[key] ?? null);
+    const key = JSON.stringify(values);
+    const group = groups.get(key);
+    if (group) group.usage.push(one);
+    else groups.set(key, { dimensions: named(keys, values), usage: [one] });
   }
-  return [...groups.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
+  return new Map([...groups].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+const named = (keys: readonly string[], values: readonly (string | null)[]) =>
+  Object.fromEntries(
+    keys
+      .map((key, index): [string, string | null] => [key, values[index] ?? null])
+      .filter((pair): pair is [string, string] => pair[1] !== null),
+  );
+
+/**
+ * Take off what allowances and batches have paid for, in the order in which the price charges: cell by cell, group by
+ * group, or as the usage comes. What is left is priced as if the rest had never been used.
+ */
+export function withoutCovered(
+  price: Price,
+  usage: readonly Usage[],
+  covered: Decimal,
+): readonly Usage[] {
+  const inOrder =
+    price.model === "matrix"
+      ? byCell(price, usage).flat()
+      : [...grouped(price, usage).values()].flatMap((group) => group.usage);
+  let left = covered;
+  return inOrder.map((one) => {
+    const taken = greatest(least(left, one.quantity), zero);
+    left = subtract(left, taken);
+    return { ...one, quantity: subtract(one.quantity, taken) };
+  });
 }
 
 const quantityOf = (usage: readonly Usage[]): Decimal => sumOf(usage.map((one) => one.quantity));
@@ -227,12 +269,7 @@ function countOf(usage: readonly Usage[]): Decimal | null {
 function stepsAtEnd(slices: readonly PriceSlice[], price: Price): Step[] {
   if (price.model === "flat_fee") return [];
   const all = slices.flatMap((slice) => slice.usage);
-  return groupsOf(price, all).flatMap((dimensions) =>
-    stepsOf(
-      price,
-      quantityOf(
-        all.filter((one) => keyOf(price.groupBy, one) === keyOf(price.groupBy, { dimensions })),
-      ),
-    ),
+  return [...grouped(price, all).values()].flatMap((group) =>
+    stepsOf(price, quantityOf(group.usage)),
   );
 }
