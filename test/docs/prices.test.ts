@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { main } from "../../src/main/cli.ts";
@@ -29,6 +29,11 @@ async function run(command: string) {
 describe("docs/prices.md", () => {
   test("shows every model", () => {
     expect(sessions.length).toBeGreaterThan(15);
+  });
+
+  test("every example is used on the page", () => {
+    const files = readdirSync(`${root}examples/prices`).map((name) => `examples/prices/${name}`);
+    expect(files.filter((name) => !page.includes(name))).toEqual([]);
   });
 
   test.each(sessions)("$command", async ({ command, said }) => {
