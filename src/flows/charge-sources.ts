@@ -2,6 +2,7 @@ import type { Coverage, FixedCharge } from "../domain/invoicing/index.ts";
 import type { Period } from "../kit/time.ts";
 import type { Db } from "../store/connect.ts";
 import type { AccountKey } from "../store/invoice-facts.ts";
+import { chargeSubscriptions } from "./charge-subscriptions.ts";
 import { grantCharges } from "./grant-charges.ts";
 
 /** What else than its own usage prices an account's period: fees and purchases, and units already paid for. */
@@ -17,7 +18,7 @@ export type ChargeSource = (
 ) => Promise<readonly OtherCharges[]>;
 
 /** Every room that puts something on an invoice beside usage prices. Order does not matter. */
-export const chargeSources: readonly ChargeSource[] = [grantCharges];
+export const chargeSources: readonly ChargeSource[] = [chargeSubscriptions, grantCharges];
 
 /** All rooms' shares together. */
 export async function loadOtherCharges(

@@ -14,7 +14,10 @@ export const writtenOnce: { readonly [T in keyof Tables]?: readonly (keyof Table
   grant_movement: ["posted_in"],
   invoice: ["status"],
   invoice_line: [],
+  plan_version: [],
   price: [],
+  price_confirmation: [],
+  subscription_change: [],
   usage_conflict: [],
   usage_event: [],
 };

@@ -18,8 +18,15 @@ export {
   type CatalogReading,
   catalogSections,
   readCatalog,
+  readPublishedCatalog,
 } from "./read-catalog.ts";
 export { type PriceFound, priceInForce } from "./resolve.ts";
 export { batchWarnings, type PriceWarning, priceWarnings } from "./price-warnings.ts";
-export { type CatalogItem, type ItemKind, itemsOf, writeCatalog } from "./write-catalog.ts";
 export { type ObjectReader, objectReader } from "./price-reader.ts";
+export {
+  amendedFile,
+  type CatalogItem,
+  type ItemKind,
+  itemsOf,
+  writeCatalog,
+} from "./write-catalog.ts";

@@ -1,3 +1,4 @@
+import { assert } from "../../kit/assert.ts";
 import { isCurrency } from "../../kit/currency.ts";
 import type { Fault } from "../refusals/index.ts";
 import {
@@ -48,6 +49,27 @@ export const catalogSections = [
  * its file and pointer. Sections may be spread over files as one likes.
  */
 export function readCatalog(files: readonly CatalogFile[]): CatalogReading {
+  const { catalog, faults, origins } = readParts(files);
+  if (faults.length > 0) return { faults };
+  const together = catalogFaults(catalog).map(({ at, member, detail }): CatalogFault => {
+    const origin = origins.get(at) ?? { file: "", pointer: "" };
+    return { file: origin.file, pointer: `${origin.pointer}${member}`, detail };
+  });
+  return together.length > 0 ? { faults: together } : { catalog };
+}
+
+/** Read what is already in force: it was sound when it was published, and is not judged again. */
+export function readPublishedCatalog(file: CatalogFile): Catalog {
+  const { catalog, faults } = readParts([file]);
+  const [fault] = faults;
+  assert(
+    fault === undefined,
+    `the stored catalog cannot be read: ${fault?.pointer} ${fault?.detail}`,
+  );
+  return catalog;
+}
+
+function readParts(files: readonly CatalogFile[]) {
   const faults: CatalogFault[] = [];
   const origins = new Map<object, Origin>();
   const parts = files.map((file) => readFile(file, faults, origins));
@@ -62,12 +84,7 @@ export function readCatalog(files: readonly CatalogFile[]): CatalogReading {
     assignments: parts.flatMap((part) => part.assignments),
     alerts: alerts[0] ?? standardAlerts,
   };
-  if (faults.length > 0) return { faults };
-  const together = catalogFaults(catalog).map(({ at, member, detail }): CatalogFault => {
-    const origin = origins.get(at) ?? { file: "", pointer: "" };
-    return { file: origin.file, pointer: `${origin.pointer}${member}`, detail };
-  });
-  return together.length > 0 ? { faults: together } : { catalog };
+  return { catalog, faults, origins };
 }
 
 type Part = {

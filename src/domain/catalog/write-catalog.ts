@@ -1,5 +1,5 @@
 import { formatDecimal, isZero } from "../../kit/decimal.ts";
-import { formatInstant, type Instant } from "../../kit/time.ts";
+import { formatInstant, type Instant, tryInstant } from "../../kit/time.ts";
 import {
   type AlertDefaults,
   alertSubjects,
@@ -11,6 +11,7 @@ import {
 import { priceName } from "./catalog-soundness.ts";
 import { writeMeter } from "./meter.ts";
 import type { Fee, Plan, PlanVersion } from "./plan.ts";
+import type { CatalogFile } from "./read-catalog.ts";
 import { writePrice } from "./price-document.ts";
 
 export type ItemKind =
@@ -92,6 +93,50 @@ export function writeCatalog(
   return files
     .map(([name, document]) => ({ name, document: withoutEmpty(document) }))
     .filter(({ document }) => Object.keys(document).length > 0);
+}
+
+/**
+ * The catalog in force with some things added or put in place of those with the same name, as one file: what a single change
+ * over HTTP means. A plan keeps the versions that the addition does not name.
+ */
+export function amendedFile(current: Catalog, addition: CatalogFile): CatalogFile {
+  const before = Object.assign({}, ...writeCatalog(current).map(({ document }) => document));
+  const added = addition.document as Document;
+  const sections = new Set([...Object.keys(before), ...Object.keys(added)]);
+  const document = Object.fromEntries(
+    [...sections].map((section) => [section, amended(section, before[section], added[section])]),
+  );
+  return { name: addition.name, document };
+}
+
+function amended(section: string, before: unknown, added: unknown): unknown {
+  if (added === undefined) return before;
+  if (!Array.isArray(added) || section === "alerts") return added;
+  const old = (before ?? []) as Document[];
+  const named = new Map(added.map((one: Document) => [identity(section, one), one]));
+  const kept = old.filter((one) => !named.has(identity(section, one)));
+  const found = (one: Document) =>
+    old.find((other) => identity(section, other) === identity(section, one));
+  const placed = added.map((one: Document) => {
+    if (section !== "plans") return one;
+    return { ...one, versions: amended("versions", found(one)?.["versions"], one["versions"]) };
+  });
+  return [...kept, ...placed];
+}
+
+function identity(section: string, one: Document): string {
+  const from = one["effective_from"];
+  const since = typeof from === "string" ? (tryInstant(from) ?? from) : 0;
+  switch (section) {
+    case "prices":
+      return `${String(one["book"])} ${String(one["sku"])} ${since}`;
+    case "assignments":
+      return `${String(one["sku"])} ${String(one["plan"])} ${String(one["organization"])}`;
+    case "versions":
+      return JSON.stringify(one["version"] ?? 1);
+    default:
+      return JSON.stringify(one["key"] ?? one["code"]);
+  }
 }
 
 const byName = <T>(list: readonly T[], nameOf: (one: T) => string): T[] =>

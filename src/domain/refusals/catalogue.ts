@@ -133,9 +133,21 @@ export const refusals = {
     title: "The payment was declined",
     advice: "Nothing was bought. Use another payment method and try again.",
   },
+  catalog_change_refused: {
+    title: "The catalog cannot be changed like this",
+    advice: "Published prices and versions never change: add a new one with a later effective_from.",
+  },
+  catalog_item_not_found: {
+    title: "No such thing in the catalog",
+    advice: "Check its key or code, and that it is assigned to this organization.",
+  },
   catalog_not_valid: {
     title: "The catalog is not valid",
     advice: "Mend what the errors point at and load it again.",
+  },
+  catalog_self_approval: {
+    title: "Nobody approves their own change",
+    advice: "Let another person with catalog.approve decide.",
   },
   clock_goes_back: {
     title: "The clock only moves forward",
@@ -332,6 +344,10 @@ export const refusals = {
     title: "The key may not do this",
     advice: "Use a key with the permission named in the detail.",
   },
+  plan_not_sold: {
+    title: "This plan cannot be subscribed to",
+    advice: "Choose a published plan that is sold in the account's currency and visible to the organization.",
+  },
   price_book_currency: {
     title: "The price book has another currency than the account",
     advice: "Choose a book in the account's currency: nothing is converted implicitly.",
@@ -359,6 +375,14 @@ export const refusals = {
   project_not_found: {
     title: "No such project",
     advice: "Check the id or slug, and that it belongs to this organization.",
+  },
+  proposal_decided: {
+    title: "This proposal is already decided",
+    advice: "Prepare the change again if it is still wanted.",
+  },
+  proposal_not_found: {
+    title: "No such proposal",
+    advice: "Check the id.",
   },
   purchase_not_found: {
     title: "No such purchase",
@@ -420,6 +444,18 @@ export const refusals = {
   subject_taken: {
     title: "The subject already names another project",
     advice: "Remove it there first, or send events with the project's own id.",
+  },
+  subscription_change_refused: {
+    title: "The subscription cannot be changed like this",
+    advice: "The detail says what stands in the way.",
+  },
+  subscription_not_found: {
+    title: "No such subscription",
+    advice: "Check the id, and that it belongs to this organization.",
+  },
+  subscription_open_already: {
+    title: "The account already has a subscription of this product line",
+    advice: "Change that subscription, or cancel it first.",
   },
   tax_rate_overlaps: {
     title: "This tax rate would overlap another one",

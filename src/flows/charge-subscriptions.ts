@@ -1,0 +1,161 @@
+import type { FixedCharge } from "../domain/invoicing/index.ts";
+import {
+  type Charge,
+  chargesOf,
+  readSubscription,
+  type Segment,
+  type Terms,
+} from "../domain/subscriptions/index.ts";
+import { formatDecimal, isZero, one, round, subtract, zero } from "../kit/decimal.ts";
+import { formatInstant, type Instant, type Period } from "../kit/time.ts";
+import { readCatalog } from "../store/catalog.ts";
+import { loadSubscriptionHistory, type KnownTimeline } from "../store/subscriptions.ts";
+import { type AccountKey, accountKeyText, listAccountsToInvoice } from "../store/invoice-facts.ts";
+import type { Db } from "../store/connect.ts";
+import { readCatalogValue } from "../store/plans.ts";
+import type { ChargeSource, OtherCharges } from "./charge-sources.ts";
+import { termsFor } from "./plan-terms.ts";
+import { bookFor } from "./read-offers.ts";
+
+/**
+ * The fees of plans on invoices. An invoice period carries what became due in it, and the difference that changes known by
+ * its end make to what earlier periods carried: computing a period twice gives the same, and nothing is lost or billed twice.
+ */
+export const chargeSubscriptions: ChargeSource = async (db, spans) => {
+  const history = await loadSubscriptionHistory(db, spans);
+  if (history.size === 0) return spans.map(() => ({ fixed: [], covered: [] }));
+  const terms = await termsOf(db, spans);
+  return spans.map((span): OtherCharges => {
+    const key = accountKeyText(span.orgId, span.accountId);
+    const own = terms.get(key);
+    const timelines = own === undefined ? [] : [...(history.get(key)?.values() ?? [])];
+    return {
+      fixed: own === undefined ? [] : onceEach(timelines, own, span.period),
+      covered: [],
+    };
+  });
+};
+
+async function termsOf(db: Db, keys: readonly AccountKey[]): Promise<Map<string, Terms>> {
+  const catalog = await readCatalogValue(db);
+  const stored = await readCatalog(db);
+  const accounts = await listAccountsToInvoice(db, keys);
+  return new Map(
+    accounts.map(({ account, priceBook }) => [
+      accountKeyText(account.orgId, account.accountId),
+      termsFor(catalog, bookFor(stored, priceBook, account.currency)),
+    ]),
+  );
+}
+
+/** The fees of all subscriptions of an account; what is charged once in the account's life, only by the first. */
+function onceEach(
+  timelines: readonly (readonly KnownTimeline[])[],
+  terms: Terms,
+  period: Period,
+): FixedCharge[] {
+  const charged = new Set<string>();
+  return timelines.flatMap((history) => {
+    const fees = feesIn(history, terms, period).filter((fee) => !charged.has(fee.cause));
+    for (const cause of dueBy(history, terms, period.endsAt).keys())
+      if (cause.startsWith("account/")) charged.add(cause);
+    return fees;
+  });
+}
+
+/** What one subscription puts on the invoice of a period. */
+function feesIn(history: readonly KnownTimeline[], terms: Terms, period: Period): FixedCharge[] {
+  const before = dueBy(history, terms, period.startsAt);
+  const after = dueBy(history, terms, period.endsAt);
+  const causes = new Set([...after.keys(), ...before.keys()]);
+  return [...causes].flatMap((cause) => {
+    const [old, now] = [before.get(cause), after.get(cause)];
+    const charge = now ?? old;
+    if (charge === undefined) return [];
+    if (old === undefined) return [feeLine(charge, period)];
+    const change = subtract(now?.amount ?? zero, old.amount);
+    return isZero(round(change, 12)) ? [] : [changeLine(charge, change, period)];
+  });
+}
+
+/** Everything due before a moment, as the timeline was known before it. */
+function dueBy(
+  history: readonly KnownTimeline[],
+  terms: Terms,
+  at: Instant,
+): ReadonlyMap<string, Charge> {
+  const known = history.findLast((one) => one.knownAt < at);
+  if (known === undefined) return new Map();
+  const subscription = readSubscription(known.id, known.timeline);
+  // What is paid in advance belongs to the period it begins in; what is paid in arrears to the one it ends in.
+  const charges = [
+    ...chargesOf(subscription, terms, (at - 1) as Instant).filter(
+      (charge) => charge.timing === "in_advance",
+    ),
+    ...chargesOf(subscription, terms, at).filter((charge) => charge.timing === "in_arrears"),
+  ];
+  return new Map(charges.map((charge) => [charge.cause, charge]));
+}
+
+function feeLine(charge: Charge, period: Period): FixedCharge {
+  const [only, ...more] = charge.segments;
+  const isWhole =
+    only !== undefined &&
+    more.length === 0 &&
+    only.amount.equals(only.listAmount) &&
+    only.share.part === only.share.whole;
+  const amount = round(charge.amount, 12);
+  return {
+    cause: charge.cause,
+    usageType: charge.kind === "one_time" ? "one_time" : "base",
+    skuCode: charge.sku,
+    description: `${charge.sku} (${charge.plan.plan}, version ${charge.plan.version})`,
+    quantity: isWhole ? only.quantity : one,
+    unit: isWhole && charge.kind === "recurring" ? "period" : "share",
+    unitAmount: isWhole ? only.unitAmount : amount,
+    amount,
+    period: within(servicePeriod(charge), period),
+    because: charge.segments.map(explain).join("; "),
+  };
+}
+
+/** A later change of something that an earlier invoice carries: its difference, on a line of its own. */
+function changeLine(charge: Charge, change: FixedCharge["amount"], period: Period): FixedCharge {
+  const amount = round(change, 12);
+  return {
+    ...feeLine(charge, period),
+    cause: `${charge.cause}/changed/${formatInstant(period.startsAt)}`,
+    usageType: "adjustment",
+    description: `${charge.sku} (${charge.plan.plan}, version ${charge.plan.version}), changed`,
+    quantity: one,
+    unit: "share",
+    unitAmount: amount,
+    amount,
+    period,
+  };
+}
+
+const servicePeriod = (charge: Charge): Period => ({
+  startsAt: charge.segments[0]?.period.startsAt ?? charge.period.startsAt,
+  endsAt: charge.segments.at(-1)?.period.endsAt ?? charge.period.endsAt,
+});
+
+/** Lines are found again by the invoice period they begin in. */
+function within(service: Period, period: Period): Period {
+  if (service.startsAt >= period.endsAt || service.endsAt < period.startsAt) return period;
+  return {
+    startsAt: Math.max(service.startsAt, period.startsAt) as Instant,
+    endsAt: service.endsAt,
+  };
+}
+
+function explain(segment: Segment): string {
+  const { period, quantity, unitAmount, share, discount } = segment;
+  const price = `${formatDecimal(quantity)} × ${formatDecimal(unitAmount)}`;
+  const cut =
+    share.part === share.whole
+      ? ""
+      : ` × ${share.part}/${share.whole} of the period, from ${formatInstant(period.startsAt)} to ${formatInstant(period.endsAt)}`;
+  const off = isZero(discount) ? "" : `, less ${formatDecimal(round(discount, 12))} discount`;
+  return `${price}${cut}${off}`;
+}
