@@ -159,6 +159,35 @@ create table binding (
 );
 CREATE INDEX binding_by_account ON public.binding USING btree (org_id, account_id, effective_from);
 
+create table catalog_assignment (
+  kind         text not null,
+  key          text not null,
+  organization text not null,
+  created_at   timestamp with time zone not null,
+  constraint catalog_assignment_pkey PRIMARY KEY (kind, key, organization),
+  constraint catalog_assignment_kind_check CHECK (kind = ANY (ARRAY['sku'::text, 'plan'::text]))
+);
+
+create table catalog_proposal (
+  proposal_id text not null,
+  status      text not null default 'open'::text,
+  files       json not null,
+  author      text not null,
+  reason      text not null default ''::text,
+  decided_by  text,
+  created_at  timestamp with time zone not null,
+  decided_at  timestamp with time zone,
+  constraint catalog_proposal_pkey PRIMARY KEY (proposal_id),
+  constraint catalog_proposal_author_is_not_approver CHECK (status <> 'approved'::text OR decided_by <> author),
+  constraint catalog_proposal_status_check CHECK (status = ANY (ARRAY['open'::text, 'approved'::text, 'rejected'::text]))
+);
+
+create table catalog_setting (
+  key        text not null,
+  definition jsonb not null,
+  constraint catalog_setting_pkey PRIMARY KEY (key)
+);
+
 create table catalog_version (
   only_one boolean not null default true,
   version  bigint not null,
@@ -397,6 +426,36 @@ create table organization (
 );
 CREATE INDEX organization_by_parent ON public.organization USING btree (parent_org_id) WHERE (parent_org_id IS NOT NULL);
 
+create table plan (
+  key          text not null,
+  product_line text not null,
+  definition   jsonb not null,
+  created_at   timestamp with time zone not null,
+  constraint plan_pkey PRIMARY KEY (key)
+);
+
+create table plan_draft (
+  plan       text not null,
+  version    integer not null,
+  definition jsonb not null,
+  saved_at   timestamp with time zone not null,
+  constraint plan_draft_pkey PRIMARY KEY (plan, version),
+  constraint plan_draft_plan_fkey FOREIGN KEY (plan) REFERENCES plan(key),
+  constraint plan_draft_version_check CHECK (version > 0)
+);
+
+create table plan_version (
+  plan           text not null,
+  version        integer not null,
+  effective_from timestamp with time zone not null,
+  definition     jsonb not null,
+  published_by   text not null,
+  published_at   timestamp with time zone not null,
+  constraint plan_version_pkey PRIMARY KEY (plan, version),
+  constraint plan_version_plan_fkey FOREIGN KEY (plan) REFERENCES plan(key),
+  constraint plan_version_version_check CHECK (version > 0)
+);
+
 create table price (
   price_id       text not null,
   book           text not null,
@@ -422,6 +481,13 @@ create table price_book (
   created_at timestamp with time zone not null,
   constraint price_book_pkey PRIMARY KEY (code),
   constraint price_book_parent_fkey FOREIGN KEY (parent) REFERENCES price_book(code)
+);
+
+create table price_confirmation (
+  price_id text not null,
+  warning  text not null,
+  constraint price_confirmation_pkey PRIMARY KEY (price_id, warning),
+  constraint price_confirmation_price_id_fkey FOREIGN KEY (price_id) REFERENCES price(price_id)
 );
 
 create table project (
@@ -538,6 +604,13 @@ create table reservation (
 );
 CREATE INDEX reservation_holding ON public.reservation USING btree (org_id, account_id, feature, expires_at) WHERE (status = 'held'::text);
 
+create table service (
+  key        text not null,
+  definition jsonb not null,
+  created_at timestamp with time zone not null,
+  constraint service_pkey PRIMARY KEY (key)
+);
+
 create table sku (
   sku_id     text not null,
   code       text not null,
@@ -569,6 +642,37 @@ create table subject (
   created_at timestamp with time zone not null,
   constraint subject_pkey PRIMARY KEY (org_id, subject),
   constraint subject_org_id_project_id_fkey FOREIGN KEY (org_id, project_id) REFERENCES project(org_id, project_id)
+);
+
+create table subscription (
+  org_id          text not null,
+  subscription_id text not null,
+  account_id      text not null,
+  product_line    text not null,
+  timeline        jsonb not null,
+  revision        integer not null default 1,
+  starts_at       timestamp with time zone not null,
+  closed_at       timestamp with time zone,
+  created_at      timestamp with time zone not null,
+  constraint subscription_pkey PRIMARY KEY (org_id, subscription_id),
+  constraint subscription_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id)
+);
+CREATE INDEX subscription_by_account ON public.subscription USING btree (org_id, account_id, subscription_id);
+CREATE UNIQUE INDEX subscription_once_per_account_and_product_line ON public.subscription USING btree (org_id, account_id, product_line) WHERE (closed_at IS NULL);
+
+create table subscription_change (
+  org_id          text not null,
+  subscription_id text not null,
+  revision        integer not null,
+  kind            text not null,
+  request         jsonb not null,
+  timeline        jsonb not null,
+  effect          jsonb not null,
+  effective_at    timestamp with time zone not null,
+  changed_by      text not null,
+  changed_at      timestamp with time zone not null,
+  constraint subscription_change_pkey PRIMARY KEY (org_id, subscription_id, revision),
+  constraint subscription_change_org_id_subscription_id_fkey FOREIGN KEY (org_id, subscription_id) REFERENCES subscription(org_id, subscription_id)
 );
 
 create table supply_lot (

@@ -117,6 +117,29 @@ export type BindingTable = {
   supersedes: string | null;
 };
 
+export type CatalogAssignmentTable = {
+  kind: "sku" | "plan";
+  key: string;
+  organization: string;
+  created_at: string;
+};
+
+export type CatalogProposalTable = {
+  proposal_id: string;
+  status: Generated<"open" | "approved" | "rejected">;
+  files: unknown;
+  author: string;
+  reason: Generated<string>;
+  decided_by: string | null;
+  created_at: string;
+  decided_at: string | null;
+};
+
+export type CatalogSettingTable = {
+  key: string;
+  definition: unknown;
+};
+
 export type CatalogVersionTable = {
   only_one: Generated<boolean>;
   version: bigint;
@@ -303,6 +326,29 @@ export type OrganizationTable = {
   created_at: string;
 };
 
+export type PlanTable = {
+  key: string;
+  product_line: string;
+  definition: unknown;
+  created_at: string;
+};
+
+export type PlanDraftTable = {
+  plan: string;
+  version: number;
+  definition: unknown;
+  saved_at: string;
+};
+
+export type PlanVersionTable = {
+  plan: string;
+  version: number;
+  effective_from: string;
+  definition: unknown;
+  published_by: string;
+  published_at: string;
+};
+
 export type PriceTable = {
   price_id: string;
   book: string;
@@ -321,6 +367,11 @@ export type PriceBookTable = {
   currency: string;
   parent: string | null;
   created_at: string;
+};
+
+export type PriceConfirmationTable = {
+  price_id: string;
+  warning: string;
 };
 
 export type ProjectTable = {
@@ -407,6 +458,12 @@ export type ReservationTable = {
   ended_at: string | null;
 };
 
+export type ServiceTable = {
+  key: string;
+  definition: unknown;
+  created_at: string;
+};
+
 export type SkuTable = {
   sku_id: string;
   code: string;
@@ -430,6 +487,31 @@ export type SubjectTable = {
   subject: string;
   project_id: string;
   created_at: string;
+};
+
+export type SubscriptionTable = {
+  org_id: string;
+  subscription_id: string;
+  account_id: string;
+  product_line: string;
+  timeline: unknown;
+  revision: Generated<number>;
+  starts_at: string;
+  closed_at: string | null;
+  created_at: string;
+};
+
+export type SubscriptionChangeTable = {
+  org_id: string;
+  subscription_id: string;
+  revision: number;
+  kind: string;
+  request: unknown;
+  timeline: unknown;
+  effect: unknown;
+  effective_at: string;
+  changed_by: string;
+  changed_at: string;
 };
 
 export type SupplyLotTable = {
@@ -554,6 +636,9 @@ export type Tables = {
   audit_head: AuditHeadTable;
   billing_account: BillingAccountTable;
   binding: BindingTable;
+  catalog_assignment: CatalogAssignmentTable;
+  catalog_proposal: CatalogProposalTable;
+  catalog_setting: CatalogSettingTable;
   catalog_version: CatalogVersionTable;
   directory_version: DirectoryVersionTable;
   feature_grant: FeatureGrantTable;
@@ -571,17 +656,24 @@ export type Tables = {
   meter_backfill: MeterBackfillTable;
   meter_revision: MeterRevisionTable;
   organization: OrganizationTable;
+  plan: PlanTable;
+  plan_draft: PlanDraftTable;
+  plan_version: PlanVersionTable;
   price: PriceTable;
   price_book: PriceBookTable;
+  price_confirmation: PriceConfirmationTable;
   project: ProjectTable;
   purchase: PurchaseTable;
   quota: QuotaTable;
   quota_request: QuotaRequestTable;
   quota_use: QuotaUseTable;
   reservation: ReservationTable;
+  service: ServiceTable;
   sku: SkuTable;
   spending_limit: SpendingLimitTable;
   subject: SubjectTable;
+  subscription: SubscriptionTable;
+  subscription_change: SubscriptionChangeTable;
   supply_lot: SupplyLotTable;
   tax_certificate: TaxCertificateTable;
   tax_id_check: TaxIdCheckTable;

@@ -135,7 +135,8 @@ export const refusals = {
   },
   catalog_change_refused: {
     title: "The catalog cannot be changed like this",
-    advice: "Published prices and versions never change: add a new one with a later effective_from.",
+    advice:
+      "Published prices and versions never change: add a new one with a later effective_from.",
   },
   catalog_item_not_found: {
     title: "No such thing in the catalog",
@@ -346,7 +347,8 @@ export const refusals = {
   },
   plan_not_sold: {
     title: "This plan cannot be subscribed to",
-    advice: "Choose a published plan that is sold in the account's currency and visible to the organization.",
+    advice:
+      "Choose a published plan that is sold in the account's currency and visible to the organization.",
   },
   price_book_currency: {
     title: "The price book has another currency than the account",
