@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { Problem } from "../domain/refusals/index.ts";
 import type { AddCommand, Context, ExitCode, Run } from "./command.ts";
 import { exitCodes } from "./command.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addRate } from "./commands/rate.ts";
 import { addUp } from "./commands/up.ts";
@@ -11,7 +12,7 @@ import { outsideFailure } from "./failure.ts";
 import { version } from "./version.ts";
 
 /** Every command there is. */
-const commands: readonly AddCommand[] = [addUp, addRate, addMigrate, addVersion];
+const commands: readonly AddCommand[] = [addUp, addRate, addMigrate, addDoctor, addVersion];
 
 type Streams = {
   readonly out: (text: string) => void;
@@ -92,9 +93,7 @@ function report(error: unknown, json: boolean, streams: Streams): ExitCode {
     return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   const { code, title, detail, exitCode } = describe(error);
   streams.err(
-    json
-      ? `${JSON.stringify({ error: { code, title, detail } })}\n`
-      : `${title === detail ? "" : `${title}: `}${detail}\n`,
+    json ? `${JSON.stringify({ error: { code, title, detail } })}\n` : `${title}: ${detail}\n`,
   );
   return exitCode;
 }
@@ -107,7 +106,7 @@ function describe(error: unknown): {
 } {
   const detail = error instanceof Error ? error.message : String(error);
   if (error instanceof UsageError)
-    return { code: "usage", title: detail, detail, exitCode: exitCodes.usage };
+    return { code: "usage", title: "called wrongly", detail, exitCode: exitCodes.usage };
   if (error instanceof Problem) {
     const faults = error.faults.map((fault) => `\n  ${fault.pointer}: ${fault.detail}`).join("");
     return {

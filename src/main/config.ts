@@ -174,6 +174,10 @@ function parseDatabaseUrl(connectionString: string): URL {
   }
 }
 
+/** Whether the database runs on this machine, so that nobody listens on the way. */
+export const isLocalDatabase = (connectionString: string): boolean =>
+  isLocal(parseDatabaseUrl(connectionString));
+
 function isLocal(url: URL): boolean {
   const host = url.searchParams.get("host") ?? decodeURIComponent(url.hostname);
   return (

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Env } from "../flows/env.ts";
+import { openIngest } from "../flows/ingest-usage.ts";
 import { startEmbeddedPostgres } from "../gateways/embedded-postgres/index.ts";
 import { systemClock } from "../kit/clock.ts";
 import { idMaker } from "../kit/ids.ts";
@@ -79,6 +80,9 @@ export async function open(
       connectionsMax: config.connectionsMax,
       role: server.embedded ? undefined : await applicationRoleOf(server.ownerUrl),
     });
+    // Poolers hand out connections per transaction, and names prepared on one are missing on the next.
+    const unnamedStatements = !server.embedded && !config.namedStatements;
+    const ingest = openIngest(store, { unnamedStatements });
     const clock = systemClock();
     const random = systemRandom();
     return {
@@ -88,9 +92,11 @@ export async function open(
         id: idMaker(clock, random),
         random,
         pepper: config.pepper ?? pepperOf(config.dataDir),
+        ingest,
       },
       server,
       async close() {
+        await ingest.close();
         await store.db.destroy();
         await server.stop();
       },
