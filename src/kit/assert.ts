@@ -1,5 +1,5 @@
 /** A broken promise of our own code: never the caller's fault, always a bug. */
-export class AssertionError extends Error {
+class AssertionError extends Error {
   override readonly name = "AssertionError";
 }
 

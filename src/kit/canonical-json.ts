@@ -1,13 +1,3 @@
-/** JSON values as they come out of JSON.parse, plus bigint for minor units. */
-export type Json =
-  | null
-  | boolean
-  | number
-  | string
-  | bigint
-  | readonly Json[]
-  | { readonly [key: string]: Json | undefined };
-
 /**
  * One text for one value: keys sorted by code unit, no spaces, undefined members left out. Used for hashes, idempotency
  * and golden files. Numbers are written as JavaScript writes them, so exact values must already be strings.

@@ -25,10 +25,7 @@ export type Context = {
   readonly note: (text: string) => void;
 };
 
-export type Action<A extends unknown[]> = (
-  context: Context,
-  ...args: A
-) => Promise<ExitCode | undefined>;
+type Action<A extends unknown[]> = (context: Context, ...args: A) => Promise<ExitCode | undefined>;
 /** Turns the work of a command into an action for commander, with its context and exit code. */
 export type Run = <A extends unknown[]>(work: Action<A>) => (...args: A) => Promise<void>;
 /** Each file of `commands/` exports one of these; `cli.ts` lists them. */

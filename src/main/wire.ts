@@ -25,7 +25,7 @@ export type Server = {
 };
 
 /** Reach the database server, starting the embedded one unless another process already keeps it. */
-export async function startServer({ config, note }: Surroundings): Promise<Server> {
+async function startServer({ config, note }: Surroundings): Promise<Server> {
   if (config.databaseUrl) {
     const url = config.databaseUrl;
     return {

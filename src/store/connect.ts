@@ -76,6 +76,6 @@ export function openStore(connectionString: string, options: PoolOptions = {}): 
   return { pool, db: openDatabase(pool) };
 }
 
-export function openDatabase(pool: pg.Pool): Database {
+function openDatabase(pool: pg.Pool): Database {
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 }

@@ -59,7 +59,12 @@ type Said = { url: string; serverPid: number; adopted: boolean; error?: string }
 
 /** Start the keeper as a process of its own and collect what it says. */
 function keeper(
-  options: { write?: boolean; as?: { uid: number; gid: number }; folder?: string } = {},
+  options: {
+    write?: boolean;
+    as?: { uid: number; gid: number };
+    folder?: string;
+    path?: string;
+  } = {},
 ): { child: ChildProcess; said: Promise<Said>; acknowledged: number[] } {
   const child = spawn(
     process.execPath,
@@ -71,7 +76,10 @@ function keeper(
     {
       ...options.as,
       stdio: ["pipe", "pipe", "inherit"],
-      env: { PATH: process.env["PATH"], ...(programs ? { KEEPER_PROGRAMS: programs } : {}) },
+      env: {
+        PATH: options.path ?? process.env["PATH"],
+        ...(programs ? { KEEPER_PROGRAMS: programs } : {}),
+      },
     },
   );
   children.push(child);
@@ -218,6 +226,21 @@ describe("sudden death", () => {
     await until(() => child.signalCode !== null);
     const server = await start();
     expect(server.pid).not.toBe(serverPid);
+    const [row] = await query<{ n: number }>(
+      server.urlOfOwner(),
+      "select count(*)::int as n from written",
+    );
+    expect(row?.n).toBeGreaterThanOrEqual(acknowledged.at(-1) as number);
+    await server.stop();
+  });
+
+  test("of the parent, where the kernel cannot tell the server: a watchdog does", async () => {
+    const { child, said, acknowledged } = keeper({ write: true, path: "/nowhere" });
+    const { serverPid } = await said;
+    await until(() => acknowledged.length >= 20);
+    child.kill("SIGKILL");
+    await until(() => !isAlive(serverPid));
+    const server = await start();
     const [row] = await query<{ n: number }>(
       server.urlOfOwner(),
       "select count(*)::int as n from written",
