@@ -22,7 +22,7 @@ export function estimatePrice(
 }
 
 /** The refusal of an unsound price: says the first thing that is wrong and lists all of them. */
-export const priceProblem = (faults: readonly Fault[]): Problem =>
+const priceProblem = (faults: readonly Fault[]): Problem =>
   new Problem("price_not_valid", firstOf(faults), { faults });
 
 const firstOf = (faults: readonly Fault[]) => faults[0]?.detail ?? "";

@@ -31,7 +31,7 @@ export type Curve = {
 };
 
 /** The area under the curve from zero; below zero the curve is its own mirror image. */
-export function height(curve: Curve, at: Rational): Rational {
+function height(curve: Curve, at: Rational): Rational {
   if (isBelow(at, nought)) return opposite(height(curve, opposite(at)));
   const within = (from: Rational, to: Rational | null) =>
     isBelow(from, at) ? less(to ? smaller(to, at) : at, from) : nought;

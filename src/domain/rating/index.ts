@@ -10,11 +10,9 @@ export { type Booking, bookingOf, nothingBooked, rateDelta, segmentDelta } from 
 export { explain, explainStep } from "./explain.ts";
 export { type FocusContext, type FocusRow, focusRow } from "./focus.ts";
 export { rateSteps, type WeightedStep } from "./graduated.ts";
-export { cellFor } from "./matrix.ts";
 export { charged, convert, reductionsOf, type Share } from "./modifiers.ts";
 export { packagesOf } from "./package.ts";
 export {
-  grossOf,
   type PriceSlice,
   type Rated,
   type RatingOptions,
@@ -24,9 +22,7 @@ export {
   withoutCovered,
 } from "./rate.ts";
 export {
-  amountOf,
   type Because,
-  finish,
   isGross,
   type Segment,
   type Step,
@@ -35,7 +31,6 @@ export {
 export {
   type RatingStatement,
   type SegmentStatement,
-  segmentStatement,
   statementOf,
 } from "./statement.ts";
 export { UnratableError } from "./unratable.ts";

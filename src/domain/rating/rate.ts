@@ -20,7 +20,7 @@ import { charged, limitDrafts, type Share, stepsOf } from "./modifiers.ts";
 import { ratePackage } from "./package.ts";
 import { type EventSpan, looksAtEvents, rateEvents, ratePercentage } from "./percentage.ts";
 import { ratePerUnit } from "./per-unit.ts";
-import { amountOf, type Draft, finish, isGross, type Segment, type Step } from "./segments.ts";
+import { amountOf, type Draft, finish, type Segment, type Step } from "./segments.ts";
 import type { Span } from "./span.ts";
 import { rateVolume } from "./volume.ts";
 
@@ -103,10 +103,6 @@ export function ratePeriod(slices: readonly PriceSlice[], options: RatingOptions
     steps: stepsAtEnd(slices, last.price),
   };
 }
-
-/** What segments cost that were rated elsewhere, without those of minimum and maximum. */
-export const grossOf = (segments: readonly Segment[]): Decimal =>
-  amountOf(segments.filter(isGross));
 
 function rateSlice(slices: readonly PriceSlice[], index: number): Segment[] {
   const slice = slices[index] as PriceSlice;

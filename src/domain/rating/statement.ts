@@ -41,7 +41,7 @@ export function statementOf(rated: Rated): RatingStatement {
   };
 }
 
-export function segmentStatement(segment: Segment): SegmentStatement {
+function segmentStatement(segment: Segment): SegmentStatement {
   const { tier, period } = segment;
   return {
     tier: tier && {
