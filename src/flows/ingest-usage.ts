@@ -7,6 +7,9 @@ import {
   type Fate,
   type UsageEvent,
 } from "../domain/usage/index.ts";
+import { systemClock } from "../kit/clock.ts";
+import { idMaker, type MakeId } from "../kit/ids.ts";
+import { systemRandom } from "../kit/random.ts";
 import type { Instant } from "../kit/time.ts";
 import type { Store } from "../store/connect.ts";
 import { type CorrectedEvent, findCorrected } from "../store/usage-events.ts";
@@ -21,11 +24,13 @@ export type IngestOptions = {
   readonly queuedEventsMax: number;
   readonly groupEventsMax: number;
   readonly limits: EventLimits;
+  /** Names the movements of prepaid units. */
+  readonly makeId: MakeId;
   /** For transaction poolers that know no prepared statements. */
   readonly unnamedStatements: boolean;
 };
 
-const defaultOptions: IngestOptions = {
+const defaultOptions: Omit<IngestOptions, "makeId"> = {
   lanes: 2,
   queuedEventsMax: 20_000,
   groupEventsMax: 4_000,
@@ -61,18 +66,19 @@ export type Ingest = {
 const opened = new WeakMap<Store["pool"], Ingest>();
 
 /** The pipeline of this process for a database. */
-export function ingestOf(env: Pick<Env, "store" | "ingest">): Ingest {
+export function ingestOf(env: Pick<Env, "store" | "ingest" | "id">): Ingest {
   if (env.ingest) return env.ingest;
   let ingest = opened.get(env.store.pool);
   if (ingest === undefined) {
-    ingest = openIngest(env.store);
+    ingest = openIngest(env.store, { makeId: env.id });
     opened.set(env.store.pool, ingest);
   }
   return ingest;
 }
 
 export function openIngest(store: Store, given: Partial<IngestOptions> = {}): Ingest {
-  const options = { ...defaultOptions, ...given };
+  const makeId = given.makeId ?? idMaker(systemClock(), systemRandom());
+  const options = { ...defaultOptions, ...given, makeId };
   const book = openRuleBook(store);
   let queuedEvents = 0;
   let closed = false;
@@ -80,6 +86,7 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
   const committers: Committer[] = Array.from({ length: options.lanes }, () =>
     openCommitter({
       store,
+      makeId: options.makeId,
       groupEventsMax: options.groupEventsMax,
       unnamedStatements: options.unnamedStatements,
       rejudge,

@@ -14,6 +14,7 @@ import {
   type UsageEvent,
 } from "../domain/usage/index.ts";
 import { eventKey } from "../domain/usage/index.ts";
+import type { MakeId } from "../kit/ids.ts";
 import type { Store } from "../store/connect.ts";
 import {
   type AccountKey,
@@ -32,6 +33,7 @@ import {
   undo,
 } from "../store/usage-lane.ts";
 import type { Submission } from "./ingest-usage.ts";
+import { drawsOf, openPrepaidBook } from "./usage-prepaid.ts";
 import type { Rules } from "./usage-rules.ts";
 
 /** An event on its way through a lane, and who waits for it. */
@@ -50,6 +52,7 @@ export type Ticket = {
 /** What a committer needs of the pipeline it belongs to. */
 export type CommitterHost = {
   readonly store: Store;
+  readonly makeId: MakeId;
   readonly groupEventsMax: number;
   readonly unnamedStatements: boolean;
   /** Judge tickets whose rules are no longer the newest; those that belong to another lane now are answered. */
@@ -79,6 +82,7 @@ export function openCommitter(host: CommitterHost): Committer {
   let running: Promise<void> | undefined;
   let careful = 0;
   const heads = new Map<string, Head>();
+  const prepaid = openPrepaidBook();
 
   async function connection(): Promise<Lane> {
     lane ??= await openLane(host.store.pool, host.unnamedStatements);
@@ -89,6 +93,7 @@ export function openCommitter(host: CommitterHost): Committer {
     if (lane) closeLane(lane);
     lane = undefined;
     heads.clear();
+    prepaid.clear();
   }
 
   async function work(): Promise<void> {
@@ -144,6 +149,7 @@ export function openCommitter(host: CommitterHost): Committer {
       if (objection === "rules_moved") host.forgetRules(new Set(tickets.map((t) => t.orgId)));
       else careful = carefulGroups;
       for (const name of accountsOf(tickets).keys()) heads.delete(name);
+      prepaid.forget(accountsOf(tickets).keys());
       return "again";
     }
     const { code } = error as { code?: string };
@@ -174,9 +180,15 @@ export function openCommitter(host: CommitterHost): Committer {
       suspects.length > 0 ? await loadKnown(current, suspects) : new Map();
     const settlement = settle(
       tickets.map((t) => t.arrival),
-      { heads, known, originals: new Map() },
+      {
+        heads,
+        known,
+        originals: new Map(),
+        prepaid: await prepaid.load(current, tickets, heads),
+      },
     );
-    if (savesSomething(settlement)) await saveAtOnce(current, settlement, judgedBy(tickets));
+    if (savesSomething(settlement))
+      await saveAtOnce(current, settlement, drawsOf(settlement, host.makeId), judgedBy(tickets));
     return settlement;
   }
 
@@ -187,9 +199,14 @@ export function openCommitter(host: CommitterHost): Committer {
       const known = await loadKnown(current, tickets);
       const settlement = settle(
         tickets.map((t) => t.arrival),
-        { heads: locked, known, originals: await originalsOf(current, tickets) },
+        {
+          heads: locked,
+          known,
+          originals: await originalsOf(current, tickets),
+          prepaid: await prepaid.load(current, tickets, locked),
+        },
       );
-      await saveLocked(current, settlement);
+      await saveLocked(current, settlement, drawsOf(settlement, host.makeId));
       const quiet = settlement.fates.every(({ kind }) => kind === "accepted") && headsAgree(locked);
       careful = quiet ? careful - 1 : carefulGroups;
       for (const [name, head] of locked) heads.set(name, head);
@@ -211,6 +228,7 @@ export function openCommitter(host: CommitterHost): Committer {
 
   function remember(settlement: Settlement): void {
     if (heads.size > headsMax) heads.clear();
+    prepaid.remember(settlement);
     for (const { orgId, accountId, after } of settlement.accounts)
       heads.set(accountName(orgId, accountId), after);
   }

@@ -17,6 +17,7 @@ import {
 import { formatInstant, type Instant } from "../kit/time.ts";
 import { readInstant, writeInstant } from "./columns.ts";
 import { type PipelineStatement, runPipeline, type TextRows } from "./pipeline.ts";
+import { type DrawToSave, drawStatements } from "./usage-draws.ts";
 import { encodeEvents, eventColumns } from "./usage-rows.ts";
 
 /** Who pays for what, and what is measured, as of the versions a group of events was judged by. */
@@ -93,8 +94,13 @@ export function objectionIn(error: unknown): Objection | undefined {
 }
 
 /** Save a settled group as one transaction in one round trip, on the condition that what it was settled by still holds. */
-export async function saveAtOnce(lane: Lane, group: Settlement, judgedBy: JudgedBy): Promise<void> {
-  await run(lane, [checkRules(judgedBy), ...saving(group)]);
+export async function saveAtOnce(
+  lane: Lane,
+  group: Settlement,
+  draws: readonly DrawToSave[],
+  judgedBy: JudgedBy,
+): Promise<void> {
+  await run(lane, [checkRules(judgedBy), ...saving(group), ...drawStatements(draws)]);
 }
 
 /** Begin a transaction and hold the heads of these accounts, in order, in a statement of its own. */
@@ -122,8 +128,13 @@ export async function readHeads(
 }
 
 /** Save within the transaction that `lockHeads` began, and commit it. */
-export async function saveLocked(lane: Lane, group: Settlement): Promise<void> {
-  await run(lane, [...saving(group), { name: "tl_commit", text: "commit" }]);
+export async function saveLocked(
+  lane: Lane,
+  group: Settlement,
+  draws: readonly DrawToSave[],
+): Promise<void> {
+  const commit = { name: "tl_commit", text: "commit" };
+  await run(lane, [...saving(group), ...drawStatements(draws), commit]);
 }
 
 export async function undo(lane: Lane): Promise<void> {

@@ -113,3 +113,12 @@ function note(
     eventCount: 1,
   });
 }
+
+/** The grants after what was drawn, without those that have nothing left to give. */
+export function grantsAfter(pool: Pool): OpenGrant[] {
+  return pool.grants.flatMap((grant, index) => {
+    const remaining = pool.remaining[index] as Units;
+    const expired = pool.expired[index] as Units;
+    return hasUnits(remaining) || hasUnits(expired) ? [{ ...grant, remaining, expired }] : [];
+  });
+}

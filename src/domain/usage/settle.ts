@@ -1,6 +1,14 @@
 import { assert } from "../../kit/assert.ts";
 import { add, compare, formatDecimal, negate, zero } from "../../kit/decimal.ts";
 import type { Instant } from "../../kit/time.ts";
+import {
+  drawFrom,
+  hasUnits,
+  type OpenGrant,
+  openPool,
+  type Pool,
+  unitsOf,
+} from "../grants/index.ts";
 import type { Measured, Quarantined, QuarantineReason, Verdict } from "./admission.ts";
 import { firstLink, nextLink } from "./chain.ts";
 import { netOf, type Original } from "./correction.ts";
@@ -45,6 +53,15 @@ export type SettlementFacts = {
   /** What is stored under the identities that were looked up; all others are new, or the database will say so. */
   readonly known: ReadonlyMap<string, Known>;
   readonly originals: ReadonlyMap<string, Original>;
+  /** Prepaid units of the accounts, by `accountName`, as they stood at the version of their heads; absent: none. */
+  readonly prepaid?: ReadonlyMap<string, Prepaid>;
+};
+
+/** The open grants of one account by the meter they pay for, each list in draw order. */
+export type Prepaid = {
+  readonly pools: ReadonlyMap<string, readonly OpenGrant[]>;
+  /** Whether the invoice of the period of an event may still change when the event arrives. */
+  isPeriodOpen(at: Instant, receivedAt: Instant): boolean;
 };
 
 export const accountName = (orgId: string, accountId: string): string => `${orgId}\n${accountId}`;
@@ -68,6 +85,8 @@ export type SettledAccount = {
   after: Head;
   readonly events: SettledEvent[];
   readonly rollups: Rollups;
+  /** What was drawn from prepaid units, by meter. */
+  readonly drawn: Map<string, Pool>;
 };
 
 /** What a group of events comes to: the fates in the order of arrival, and everything there is to save. */
@@ -188,8 +207,32 @@ function storeIn(work: Work, arrival: Arrival, verdict: Measured): Rejection | u
     seq,
     isCorrection: corrects !== null,
   };
-  for (const measurement of verdict.measurements) rollUp(account.rollups, rolled, measurement);
+  const prepaid = work.facts.prepaid?.get(accountName(orgId, accountId));
+  for (const measurement of verdict.measurements) {
+    rollUp(account.rollups, rolled, measurement);
+    if (prepaid && corrects === null) drawUnits(account, prepaid, arrival, measurement);
+  }
   return undefined;
+}
+
+/** Usage that adds up draws the account's prepaid units, event by event in their sequence; what is left is overage. */
+function drawUnits(
+  account: SettledAccount,
+  prepaid: Prepaid,
+  { event, receivedAt }: Arrival,
+  { meter, quantity }: Measurement,
+): void {
+  const grants = prepaid.pools.get(meter.key);
+  if (!grants || (meter.aggregation !== "sum" && meter.aggregation !== "count")) return;
+  const units = unitsOf(quantity);
+  if (!hasUnits(units)) return;
+  let pool = account.drawn.get(meter.key);
+  if (!pool) {
+    pool = openPool(grants);
+    account.drawn.set(meter.key, pool);
+  }
+  const periodOpen = prepaid.isPeriodOpen(event.time, receivedAt);
+  drawFrom(pool, { quantity: units, at: event.time, periodOpen }, account.after.seq);
 }
 
 function accountOf(work: Work, orgId: string, accountId: string): SettledAccount {
@@ -198,7 +241,15 @@ function accountOf(work: Work, orgId: string, accountId: string): SettledAccount
   if (found) return found;
   const before = work.facts.heads.get(name);
   assert(before, `the head of account ${accountId} was not read before its events were settled`);
-  const made = { orgId, accountId, before, after: before, events: [], rollups: new Map() };
+  const made = {
+    orgId,
+    accountId,
+    before,
+    after: before,
+    events: [],
+    rollups: new Map(),
+    drawn: new Map(),
+  };
   work.accounts.set(name, made);
   return made;
 }

@@ -1,0 +1,192 @@
+import {
+  addUnits,
+  compareDrawOrder,
+  type DrawnPart,
+  type OpenGrant,
+  type Origin,
+  readUnits,
+  subtractUnits,
+  type Units,
+  writeUnits,
+} from "../domain/grants/index.ts";
+import type { BillingCalendar, Cycle } from "../domain/invoicing/index.ts";
+import type { GrantId } from "../kit/ids.ts";
+import type { Instant } from "../kit/time.ts";
+import { readDecimal, readInstant, writeInstant } from "./columns.ts";
+import { readEnd } from "./grants.ts";
+import { type PipelineStatement, runPipeline } from "./pipeline.ts";
+import type { Lane } from "./usage-lane.ts";
+
+/** One account's units for one meter, as usage is about to draw them. */
+export type PoolKey = {
+  readonly orgId: string;
+  readonly accountId: string;
+  readonly pool: string;
+  /** The earliest event time: what lapsed after it may be taken back. */
+  readonly since: Instant;
+};
+
+export type LoadedPool = {
+  readonly grants: readonly OpenGrant[];
+  /** More open grants are there than were loaded, all of them behind these in draw order. */
+  readonly truncated: boolean;
+  readonly calendar: BillingCalendar | undefined;
+  readonly finalizationHours: number;
+};
+
+const cell = (row: readonly (string | null)[], index: number): string => row[index] ?? "";
+
+/** The best open grants of pools, and what has lapsed since the events happened, in one round trip. In the order asked. */
+export async function loadPools(
+  lane: Lane,
+  keys: readonly PoolKey[],
+  now: Instant,
+  grantsMax: number,
+): Promise<LoadedPool[]> {
+  const results = await runPipeline(
+    lane.client,
+    [
+      {
+        name: "tl_pools",
+        text: loadText,
+        values: [
+          array(keys.map((key) => quoted(key.orgId))),
+          array(keys.map((key) => quoted(key.accountId))),
+          array(keys.map((key) => quoted(key.pool))),
+          array(keys.map((key) => quoted(writeInstant(key.since)))),
+          String(grantsMax),
+          writeInstant(now),
+        ],
+      },
+    ],
+    lane.unnamed,
+  );
+  const rows = groupRows(results[0] ?? []);
+  return keys.map((_, index) => {
+    const own = rows.get(index + 1) ?? [];
+    const open = own.filter((row) => row[10] === "f");
+    return {
+      grants: own.map(grantIn).toSorted(compareDrawOrder),
+      truncated: open.length === grantsMax,
+      calendar: own[0] && calendarIn(own[0]),
+      finalizationHours: Number(own[0]?.[14] ?? 0),
+    };
+  });
+}
+
+function groupRows(rows: readonly (string | null)[][]): Map<number, (string | null)[][]> {
+  const groups = new Map<number, (string | null)[][]>();
+  for (const row of rows) {
+    const no = Number(row[0]);
+    const list = groups.get(no);
+    if (list) list.push(row);
+    else groups.set(no, [row]);
+  }
+  return groups;
+}
+
+const grantColumns = `g.grant_id, g.origin, g.priority, g.valid_from, g.expires_at, g.unit_cost, g.created_at,
+  g.remaining, g.expired`;
+
+const loadText = `
+  select n.no, g.*, b.time_zone, b.invoice_day, b.cycle, b.finalization_hours
+  from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) with ordinality
+       as n (org_id, account_id, pool, since, no)
+  cross join lateral (
+    (select ${grantColumns}, false as lapsed from account_grant g
+     where g.org_id = n.org_id and g.account_id = n.account_id and g.pool = n.pool and g.has_units
+     order by g.draw_rank, g.priority, g.expires_at, g.unit_cost, g.created_at, g.grant_id
+     limit $5::bigint)
+    union all
+    select ${grantColumns}, true from account_grant g
+    where g.org_id = n.org_id and g.account_id = n.account_id and g.pool = n.pool and not g.has_units
+      and g.expires_at > n.since and g.expires_at <= $6::timestamptz and g.expired > 0
+  ) g
+  join billing_account b on b.org_id = n.org_id and b.account_id = n.account_id`;
+
+const grantIn = (row: readonly (string | null)[]): OpenGrant => ({
+  id: cell(row, 1) as GrantId,
+  origin: cell(row, 2) as Origin,
+  priority: Number(row[3]),
+  validFrom: readInstant(cell(row, 4)),
+  expiresAt: readEnd(cell(row, 5)),
+  unitCost: readDecimal(cell(row, 6)),
+  createdAt: readInstant(cell(row, 7)),
+  remaining: readUnits(cell(row, 8)),
+  expired: readUnits(cell(row, 9)),
+});
+
+const calendarIn = (row: readonly (string | null)[]): BillingCalendar => ({
+  timeZone: cell(row, 11),
+  invoiceDay: Number(row[12]),
+  cycle: cell(row, 13) as Cycle,
+});
+
+/** One part of what a group drew, with the id of its movement and, when it took units back from expiry, of another. */
+export type DrawToSave = {
+  readonly orgId: string;
+  readonly accountId: string;
+  readonly part: DrawnPart;
+  readonly movementIds: readonly [unexpired: string, drawn: string];
+  readonly recordedAt: Instant;
+};
+
+/** Movements and sums of what a group drew. The database refuses to let a grant fall below zero. */
+export function drawStatements(draws: readonly DrawToSave[]): PipelineStatement[] {
+  if (draws.length === 0) return [];
+  const rows = draws.flatMap((draw) => {
+    const drawn = { draw, id: draw.movementIds[1], kind: "drawn" };
+    const taken = { ...drawn, quantity: subtractUnits(0, draw.part.quantity) };
+    if (draw.part.fromExpired === 0) return [taken];
+    const back = { draw, id: draw.movementIds[0], kind: "unexpired" };
+    return [{ ...back, quantity: draw.part.fromExpired }, taken];
+  });
+  const sums = new Map<string, { orgId: string; id: string; drawn: Units; unexpired: Units }>();
+  for (const { orgId, part } of draws) {
+    const name = `${orgId}\n${part.grant.id}`;
+    const sum = sums.get(name) ?? { orgId, id: part.grant.id, drawn: 0, unexpired: 0 };
+    sum.drawn = addUnits(sum.drawn, part.quantity);
+    sum.unexpired = addUnits(sum.unexpired, part.fromExpired);
+    sums.set(name, sum);
+  }
+  const changed = [...sums.values()];
+  return [
+    {
+      name: "tl_movements",
+      text: `insert into grant_movement (org_id, movement_id, account_id, grant_id, kind, quantity, at, from_seq, to_seq,
+                                         event_count, recorded_at)
+             select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::numeric[],
+                                  $7::timestamptz[], $8::bigint[], $9::bigint[], $10::integer[], $11::timestamptz[])`,
+      values: [
+        array(rows.map((row) => quoted(row.draw.orgId))),
+        array(rows.map((row) => row.id)),
+        array(rows.map((row) => quoted(row.draw.accountId))),
+        array(rows.map((row) => row.draw.part.grant.id)),
+        array(rows.map((row) => row.kind)),
+        array(rows.map((row) => writeUnits(row.quantity))),
+        array(rows.map((row) => quoted(writeInstant(row.draw.part.bucketAt)))),
+        array(rows.map((row) => String(row.draw.part.fromSeq))),
+        array(rows.map((row) => String(row.draw.part.toSeq))),
+        array(rows.map((row) => String(row.draw.part.eventCount))),
+        array(rows.map((row) => quoted(writeInstant(row.draw.recordedAt)))),
+      ],
+    },
+    {
+      name: "tl_grants_drawn",
+      text: `update account_grant g
+             set remaining = g.remaining + c.unexpired - c.drawn, has_units = g.remaining + c.unexpired > c.drawn,
+                 drawn = g.drawn + c.drawn, expired = g.expired - c.unexpired
+             from unnest($1::text[], $2::text[], $3::numeric[], $4::numeric[]) as c (org_id, grant_id, drawn, unexpired)
+             where g.org_id = c.org_id and g.grant_id = c.grant_id`,
+      values: [
+        array(changed.map((sum) => quoted(sum.orgId))),
+        array(changed.map((sum) => sum.id)),
+        array(changed.map((sum) => writeUnits(sum.drawn))),
+        array(changed.map((sum) => writeUnits(sum.unexpired))),
+      ],
+    },
+  ];
+}
+
+const array = (values: readonly string[]): string => `{${values.join(",")}}`;
+const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
