@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
 /** What the compiled program reads at run time and the compiler does not copy. */
-const assets = ["store/migrations"];
+const assets = ["store/migrations", "api/reference-assets"];
 
 /** Whether dist is what the sources say. */
 export function isBuilt() {

@@ -139,9 +139,10 @@ export function endpoint<
   R extends z.ZodType = z.ZodNull,
 >(spec: EndpointSpec<P, Q, B, R>): Endpoint {
   const inPath = [...spec.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] as string);
-  const shape = { ...spec.params?.shape } as Record<string, z.ZodType>;
-  if (inPath.includes("organization") && !shape["organization"])
-    shape["organization"] = OrganizationParam.shape.organization;
+  const shape = {
+    ...(inPath.includes("organization") ? OrganizationParam.shape : {}),
+    ...spec.params?.shape,
+  } as Record<string, z.ZodType>;
   for (const name of inPath)
     assert(shape[name], `${spec.id}: {${name}} of the path is not described in params`);
   for (const name of Object.keys(shape))

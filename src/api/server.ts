@@ -19,6 +19,7 @@ import { once, readIdempotencyKey, requestHash } from "./idempotency.ts";
 import { openapiDocument } from "./openapi.ts";
 import { problemResponse } from "./problems.ts";
 import { defaultRatePolicies, type RatePolicies, rateLimiter } from "./rate-limit.ts";
+import { referenceAssets, referencePaths, referencePolicy } from "./reference.ts";
 import { endpoints as allEndpoints } from "./routes.ts";
 import { check } from "./validation.ts";
 
@@ -90,6 +91,30 @@ export function buildApp(env: Env, options: AppOptions = {}): App {
     return new Response(document, {
       headers: { "content-type": "application/json", "cache-control": "no-cache" },
     });
+  });
+
+  // Made when somebody first looks: most processes never show it.
+  let reference: ReturnType<typeof referenceAssets> | undefined;
+  for (const path of referencePaths) {
+    router.get(path, (context) => {
+      context.env.seen.route = path;
+      reference ??= referenceAssets(JSON.parse(document) as object);
+      const asset = reference.get(path);
+      assert(asset, `${path} is not part of the reference`);
+      const headers = {
+        etag: asset.etag,
+        "cache-control": "no-cache",
+        "content-security-policy": referencePolicy,
+      };
+      return context.req.header("if-none-match") === asset.etag
+        ? new Response(null, { status: 304, headers })
+        : new Response(asset.body, { headers: { ...headers, "content-type": asset.type } });
+    });
+  }
+  // What a problem's `type` leads to.
+  router.get("/problems/:code", (context) => {
+    context.env.seen.route = "/problems/{code}";
+    return context.redirect(`/docs#problem-${encodeURIComponent(context.req.param("code"))}`);
   });
 
   const matchers = endpoints.map((route) => ({

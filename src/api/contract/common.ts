@@ -70,8 +70,13 @@ export const Slug = z
     example: "acme-usd",
   });
 
-export const Name = z.string().trim().min(1).max(200);
-export const Reason = z.string().trim().min(1).max(1000);
+export const Name = z.string().trim().min(1).max(200).openapi({ example: "Acme" });
+export const Reason = z
+  .string()
+  .trim()
+  .min(1)
+  .max(1000)
+  .openapi({ description: "Why; part of the audit trail.", example: "agreed by mail" });
 
 /** A path member that names a thing by id or slug. */
 export const idOrSlug = (what: string, example: string) =>
