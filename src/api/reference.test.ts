@@ -21,7 +21,11 @@ describe("the reference page", () => {
 
   test("takes nothing from elsewhere, and runs no inline script or style", () => {
     for (const [, address] of page.matchAll(/(?:src|href)="([^"#][^"]*)"/g))
-      expect([...referencePaths, "/openapi.json", "https://www.rfc-editor.org/rfc/rfc9457"]).toContain(address);
+      expect([
+        ...referencePaths,
+        "/openapi.json",
+        "https://www.rfc-editor.org/rfc/rfc9457",
+      ]).toContain(address);
     expect(page).not.toMatch(/<script(?! src=)|<style|\son\w+=|\sstyle=/);
     for (const path of ["/docs/reference.css", "/docs/reference.js"])
       expect(assets.get(path)?.body).not.toMatch(/https?:|@import|url\(/);
@@ -73,7 +77,9 @@ describe("examples", () => {
       amount: "…",
     });
     expect(() => exampleOf({ $ref: "#/components/schemas/Tree" }, schemas)).not.toThrow();
-    expect(exampleOf({ anyOf: [{ type: "null" }, { type: "integer", minimum: 3 }] }, schemas)).toBe(3);
+    expect(exampleOf({ anyOf: [{ type: "null" }, { type: "integer", minimum: 3 }] }, schemas)).toBe(
+      3,
+    );
   });
 
   test("of a request start with what is required", () => {
