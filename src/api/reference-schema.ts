@@ -62,14 +62,14 @@ const choicesOf = (schema: Schema): readonly Schema[] | undefined => schema.anyO
 const isNull = (schema: Schema): boolean => schema.type === "null";
 
 /** What a value is, in a few words, with a link where it has a name: "array of Contact or null". */
-export function typeOf(schema: Schema, schemas: Schemas): string {
+export function typeOf(schema: Schema): string {
   if (schema.$ref !== undefined) {
     const name = nameOf(schema.$ref);
     return `<a class="type" href="#schema-${escapeHtml(name)}">${escapeHtml(name)}</a>`;
   }
-  if (schema.allOf?.length === 1 && schema.allOf[0]) return typeOf(schema.allOf[0], schemas);
+  if (schema.allOf?.length === 1 && schema.allOf[0]) return typeOf(schema.allOf[0]);
   const choices = choicesOf(schema);
-  if (choices) return choices.map((one) => typeOf(one, schemas)).join(" or ");
+  if (choices) return choices.map((one) => typeOf(one)).join(" or ");
   if (schema.const !== undefined) return `<code>${escapeHtml(JSON.stringify(schema.const))}</code>`;
   if (schema.enum)
     return schema.enum.map((one) => `<code>${escapeHtml(String(one))}</code>`).join(" · ");
@@ -77,7 +77,7 @@ export function typeOf(schema: Schema, schemas: Schemas): string {
   return types
     .map((type: string) =>
       type === "array"
-        ? `array of ${typeOf(schema.items ?? {}, schemas)}`
+        ? `array of ${typeOf(schema.items ?? {})}`
         : type === "string" && schema.format
           ? `string, ${escapeHtml(schema.format)}`
           : escapeHtml(type),
@@ -131,7 +131,7 @@ export function membersHtml(
     const description = member.description ?? (choicesOf(member) ? undefined : full.description);
     const limits = limitsOf(full);
     return `<div class="member">
-<div class="member-head"><code class="member-name">${escapeHtml(name)}</code> <span class="member-type">${typeOf(member, schemas)}</span>${
+<div class="member-head"><code class="member-name">${escapeHtml(name)}</code> <span class="member-type">${typeOf(member)}</span>${
       required.has(name) ? ' <span class="required">required</span>' : ""
     }</div>
 ${description ? `<p>${prose(description)}</p>` : ""}${limits ? `<p class="limits">${limits}</p>` : ""}${
@@ -187,18 +187,12 @@ export function exampleOf(given: Schema, schemas: Schemas, depth = 0): unknown {
   }
 }
 
-function stringExample({ format }: Schema): string {
-  switch (format) {
-    case "date-time":
-      return "2025-01-31T23:59:59.999Z";
-    case "date":
-      return "2025-01-31";
-    case "email":
-      return "ap@acme.example";
-    default:
-      return "…";
-  }
-}
+const stringExamples = new Map([
+  ["date-time", "2025-01-31T23:59:59.999Z"],
+  ["date", "2025-01-31"],
+  ["email", "ap@acme.example"],
+]);
+const stringExample = ({ format }: Schema): string => stringExamples.get(format ?? "") ?? "…";
 
 /** The members that must be given, and one more or two: what a first request looks like. */
 export function smallestExample(given: Schema, schemas: Schemas): unknown {

@@ -92,7 +92,7 @@ describe("examples", () => {
   });
 
   test("types are told in words, and never break out of the page", () => {
-    expect(typeOf({ type: ["string", "null"] }, {})).toBe("string or null");
-    expect(typeOf({ enum: ["<b>"] }, {})).toBe("<code>&lt;b&gt;</code>");
+    expect(typeOf({ type: ["string", "null"] })).toBe("string or null");
+    expect(typeOf({ enum: ["<b>"] })).toBe("<code>&lt;b&gt;</code>");
   });
 });

@@ -207,7 +207,7 @@ function operationHtml({ method, path, operation }: Placed, schemas: Schemas): s
   const listOf = (place: Parameter["in"], title: string) => {
     const found = parameters.filter((one) => one.in === place);
     return found.length > 0
-      ? `<h4>${title}</h4><div class="members">${found.map((one) => parameterHtml(one, schemas)).join("")}</div>`
+      ? `<h4>${title}</h4><div class="members">${found.map((one) => parameterHtml(one)).join("")}</div>`
       : "";
   };
   const permission = operation["x-permission"];
@@ -242,10 +242,10 @@ const pathHtml = (path: string): string =>
     .replaceAll("/", "<wbr>/")
     .replaceAll(/\{(\w+)\}/g, "<em>{$1}</em>");
 
-function parameterHtml(parameter: Parameter, schemas: Schemas): string {
+function parameterHtml(parameter: Parameter): string {
   const limits = limitsOf(parameter.schema);
   const description = parameter.description ?? parameter.schema.description;
-  return `<div class="member"><div class="member-head"><code class="member-name">${escapeHtml(parameter.name)}</code> <span class="member-type">${typeOf(parameter.schema, schemas)}</span>${
+  return `<div class="member"><div class="member-head"><code class="member-name">${escapeHtml(parameter.name)}</code> <span class="member-type">${typeOf(parameter.schema)}</span>${
     parameter.required && parameter.in !== "path" ? ' <span class="required">required</span>' : ""
   }</div>${description ? `<p>${prose(description)}</p>` : ""}${limits ? `<p class="limits">${limits}</p>` : ""}</div>`;
 }
@@ -255,7 +255,7 @@ function bodyHtml(content: Content | undefined, schemas: Schemas): string {
   return Object.entries(content)
     .map(([type, { schema }]) => {
       const members = schema ? membersHtml(schema, schemas) : "";
-      return `<h4>Body <span class="quiet">${escapeHtml(type)}${schema?.$ref ? ` · ${typeOf(schema, schemas)}` : ""}</span></h4>${members}`;
+      return `<h4>Body <span class="quiet">${escapeHtml(type)}${schema?.$ref ? ` · ${typeOf(schema)}` : ""}</span></h4>${members}`;
     })
     .join("");
 }
@@ -272,9 +272,7 @@ function answerHtml(
     type === "application/json" || type === undefined
       ? ""
       : ` <span class="quiet">${escapeHtml(type)}</span>`;
-  const name = media?.schema?.$ref
-    ? ` <span class="quiet">· ${typeOf(media.schema, schemas)}</span>`
-    : "";
+  const name = media?.schema?.$ref ? ` <span class="quiet">· ${typeOf(media.schema)}</span>` : "";
   const head = `<span class="status ok">${status}</span> ${escapeHtml(description)}${inside}${name}`;
   return members
     ? `<details class="answer"><summary>${head}</summary>${members}</details>`
@@ -398,7 +396,7 @@ function problemsHtml(operations: readonly Placed[]): string {
 
 function schemaHtml(name: string, schema: Schema, schemas: Schemas): string {
   const members = membersHtml(schema, schemas, 0, [name]);
-  const facts = members ? "" : `<p class="member-type">${typeOf(schema, schemas)}</p>`;
+  const facts = members ? "" : `<p class="member-type">${typeOf(schema)}</p>`;
   const limits = limitsOf(schema);
   return `<article class="schema" id="schema-${escapeHtml(name)}"><h3><a href="#schema-${escapeHtml(name)}">${escapeHtml(name)}</a></h3>${
     schema.description ? `<p>${prose(schema.description)}</p>` : ""
