@@ -6,13 +6,21 @@ import { addDoctor } from "./commands/doctor.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addRate } from "./commands/rate.ts";
 import { addUp } from "./commands/up.ts";
+import { addUsageImport } from "./commands/usage-import.ts";
 import { addVersion } from "./commands/version.ts";
 import { type Environment, readConfig, UsageError } from "./config.ts";
 import { outsideFailure } from "./failure.ts";
 import { version } from "./version.ts";
 
-/** Every command there is. */
-const commands: readonly AddCommand[] = [addUp, addRate, addMigrate, addDoctor, addVersion];
+/** One command a line, so that two people can add one at the same time. */
+const commands: readonly AddCommand[] = [
+  addUp,
+  addRate,
+  addUsageImport,
+  addMigrate,
+  addDoctor,
+  addVersion,
+];
 
 type Streams = {
   readonly out: (text: string) => void;
