@@ -66,7 +66,7 @@ export async function importFile(options: {
   const send = async (own: readonly Waiting[]) => {
     const answers = await sender.send(own.map((one) => one.event));
     for (const [i, answer] of answers.entries())
-      count(tally, answer, (own[i] as Waiting).line, rejects.write);
+      count(tally, answer, (own[i] as Waiting).line, rejects);
     progress.update(bytes, size, `${rows.toLocaleString("en")} rows`);
   };
   const flush = async () => {
@@ -115,11 +115,11 @@ function count(
   tally: Record<Sent["fate"], number>,
   answer: Sent,
   line: number,
-  reject: Rejects["write"],
+  rejects: Rejects,
 ): void {
   tally[answer.fate] += 1;
   if (answer.fate === "rejected" || answer.fate === "conflict")
-    reject(line, answer.detail || "another event is stored under this id", null);
+    rejects.write(line, answer.detail || "another event is stored under this id", null);
 }
 
 type Rejects = { write(line: number, reason: string, row: unknown): void; close(): Promise<void> };

@@ -114,7 +114,7 @@ async function post(
       "content-type": "application/cloudevents-batch+json",
       ...(organization === undefined ? {} : { "tallyline-organization": organization }),
     },
-    body: JSON.stringify(events.map(({ organization: _, ...event }) => event)),
+    body: JSON.stringify(events.map((event) => ({ ...event, organization: undefined }))),
   });
   const answer = (await response.json()) as Answer;
   if (response.status === 429 || response.status === 503) throw new Problem("ingest_busy");
