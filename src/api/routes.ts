@@ -4,10 +4,12 @@ import { apiKeyRoutes } from "./routes/api-keys.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { bindingRoutes } from "./routes/bindings.ts";
 import { invoiceRoutes } from "./routes/invoices.ts";
+import { meterRoutes } from "./routes/meters.ts";
 import { organizationRoutes } from "./routes/organizations.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { ratingRoutes } from "./routes/rating.ts";
 import { taxRoutes } from "./routes/taxes.ts";
+import { usageRoutes } from "./routes/usage.ts";
 import { usageEventRoutes } from "./routes/usage-events.ts";
 
 /** Every address there is, in the order of the reference. One noun a line. */
@@ -17,6 +19,8 @@ export const endpoints: readonly Endpoint[] = [
   ...accountRoutes,
   ...bindingRoutes,
   ...usageEventRoutes,
+  ...meterRoutes,
+  ...usageRoutes,
   ...invoiceRoutes,
   ...ratingRoutes,
   ...apiKeyRoutes,

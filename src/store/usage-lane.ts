@@ -111,11 +111,12 @@ export async function lockHeads(
 ): Promise<Map<string, Head>> {
   const results = await run(lane, [
     { name: "tl_begin", text: "begin" },
-    checkRules(judgedBy),
     ensureHeads(accounts),
     { ...headsOf(accounts, "for update of h"), name: "tl_lock_heads" },
+    // Under the locks: a meter that comes after this moment counts these events back (flows/backfill-meter.ts).
+    checkRules(judgedBy),
   ]);
-  return headMap(results[3] ?? []);
+  return headMap(results[2] ?? []);
 }
 
 /** Read heads without holding them; accounts that have none yet get one. */

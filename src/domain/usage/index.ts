@@ -5,6 +5,7 @@ export * from "./chain.ts";
 export * from "./correction.ts";
 export * from "./envelope.ts";
 export * from "./event.ts";
+export * from "./health.ts";
 export * from "./identity.ts";
 export * from "./match.ts";
 export * from "./measure.ts";

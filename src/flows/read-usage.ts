@@ -1,0 +1,157 @@
+import type { Meter } from "../domain/catalog/index.ts";
+import { Problem } from "../domain/refusals/index.ts";
+import {
+  healthOf,
+  intervalCount,
+  type MeterHealth,
+  pageOfWindows,
+  roundMetered,
+} from "../domain/usage/index.ts";
+import { type Decimal, zero } from "../kit/decimal.ts";
+import type { CalendarUnit, Instant, Period } from "../kit/time.ts";
+import { day } from "../kit/time.ts";
+import { readPulse } from "../store/meter-health.ts";
+import { findMeter, type KnownMeter } from "../store/meters.ts";
+import { type Breakdown, measure, type Reading } from "../store/usage-measure.ts";
+import type { Env } from "./env.ts";
+
+/** A question about usage: of whom, of what, when, and split by what. */
+export type UsageQuestion = {
+  readonly organizationId: string;
+  /** Undefined: all accounts of the organization. */
+  readonly accountIds?: readonly string[];
+  readonly projectId?: string;
+  readonly meter: string;
+  readonly period: Period;
+  /** Undefined: no series, only totals. */
+  readonly window?: CalendarUnit;
+  readonly zone: string;
+  /** "project", "account" and dimensions of the meter. */
+  readonly groupBy: readonly string[];
+  /** Where the page of the series starts; the totals are always those of the whole period. */
+  readonly pageStartsAt?: Instant;
+};
+
+/** Usage of one group: `{ project: "prj_…", model: "large" }`; `{}` when nothing is split. */
+export type UsageOfGroup = {
+  readonly group: Readonly<Record<string, string>>;
+  readonly quantity: Decimal | null;
+  readonly eventCount: number;
+};
+
+export type UsageAnswer = {
+  readonly known: KnownMeter;
+  readonly series: readonly (UsageOfGroup & { readonly window: Period })[];
+  readonly nextStartsAt: Instant | null;
+  /** One for each group; empty without `groupBy`. */
+  readonly groups: readonly UsageOfGroup[];
+  /** Over everything: for `unique`, `max` and the like not the sum of the groups. */
+  readonly total: UsageOfGroup;
+};
+
+const windowsMax = 1_000;
+const periodMax = 3_660 * day;
+
+/** Answer from what is true at this moment: an event that was acknowledged is in it. */
+export async function readUsage(env: Env, question: UsageQuestion): Promise<UsageAnswer> {
+  const { period, zone } = question;
+  const known = await getMeter(env, question.meter);
+  const { meter } = known;
+  if (period.endsAt <= period.startsAt || period.endsAt - period.startsAt > periodMax)
+    throw new Problem("usage_period_not_valid");
+
+  const by = breakdownOf(meter, question.groupBy);
+  const ask = (windows: readonly Period[], split: Breakdown) =>
+    measure(env.store.db, {
+      orgId: question.organizationId,
+      ...(question.accountIds && { accountIds: question.accountIds }),
+      ...(question.projectId !== undefined && { projectId: question.projectId }),
+      meter,
+      windows,
+      by: split,
+    });
+
+  const startsAt = question.pageStartsAt ?? period.startsAt;
+  const page = question.window
+    ? pageOfWindows({ startsAt, endsAt: period.endsAt }, question.window, zone, windowsMax)
+    : { windows: [] };
+  const series = (await ask(page.windows, by)).map((reading) => ({
+    ...usageOf(reading),
+    window: page.windows[reading.windowIndex] as Period,
+  }));
+  const groups = question.groupBy.length > 0 ? (await ask([period], by)).map(usageOf) : [];
+  const [whole] = await ask([period], nothing);
+  const total = whole ? usageOf(whole) : noUsage(meter, period);
+  return {
+    known,
+    series: series.toSorted((a, b) => a.window.startsAt - b.window.startsAt || byGroup(a, b)),
+    nextStartsAt: page.nextStartsAt ?? null,
+    groups: groups.map((one) => rounded(meter, one)).toSorted(byGroup),
+    total: rounded(meter, total),
+  };
+}
+
+/** How a meter is doing, in one organization or in all. */
+export async function readMeterHealth(
+  env: Env,
+  reference: string,
+  organizationId?: string,
+): Promise<MeterHealth> {
+  const { meter } = await getMeter(env, reference);
+  const now = env.now();
+  return healthOf(await readPulse(env.store.db, meter, now, organizationId), now);
+}
+
+export async function getMeter(env: Env, reference: string): Promise<KnownMeter> {
+  const known = await findMeter(env.store.db, reference);
+  if (!known) throw new Problem("meter_not_found", `There is no meter ${reference}.`);
+  return known;
+}
+
+const nothing: Breakdown = { account: false, project: false, dimensions: [] };
+
+function breakdownOf(meter: Meter, groupBy: readonly string[]): Breakdown {
+  const dimensions = groupBy.filter((name) => name !== "project" && name !== "account");
+  const stranger = dimensions.find((name) => !meter.dimensions.some(({ key }) => key === name));
+  if (stranger !== undefined) {
+    const declared = meter.dimensions.map(({ key }) => key).join(", ") || "none";
+    throw new Problem(
+      "dimension_not_declared",
+      `Meter ${meter.key} does not declare the dimension ${stranger}; it declares ${declared}.`,
+    );
+  }
+  return {
+    account: groupBy.includes("account"),
+    project: groupBy.includes("project"),
+    dimensions: [...new Set(dimensions)],
+  };
+}
+
+const usageOf = ({ accountId, projectId, dimensions, quantity, eventCount }: Reading) => ({
+  group: {
+    ...(accountId !== null && { account: accountId }),
+    ...(projectId !== null && { project: projectId }),
+    ...dimensions,
+  },
+  quantity,
+  eventCount,
+});
+
+// Of the period as a whole only: hours that were rounded would not add up to the day.
+const rounded = (meter: Meter, usage: UsageOfGroup): UsageOfGroup => ({
+  ...usage,
+  quantity: usage.quantity && roundMetered(meter, usage.quantity),
+});
+
+/** The sum of nothing is zero; the highest of nothing is nothing. */
+function noUsage(meter: Meter, period: Period): UsageOfGroup {
+  const isSum = ["count", "sum", "unique", "weighted_sum"].includes(meter.aggregation);
+  const isZero =
+    isSum || (meter.missingSamplesAreZero === true && intervalCount(meter, period) > 0);
+  return { group: {}, quantity: isZero ? zero : null, eventCount: 0 };
+}
+
+function byGroup(a: UsageOfGroup, b: UsageOfGroup): number {
+  const [left, right] = [JSON.stringify(a.group), JSON.stringify(b.group)];
+  return left < right ? -1 : left > right ? 1 : 0;
+}
