@@ -27,6 +27,10 @@ function sentenceFor(log: string, data: string): string | undefined {
       "another container with the same volume. Stop that one, or choose another --data-dir."
     );
   }
+  const nameless = /could not look up effective user ID (\d+)/.exec(log)?.[1];
+  if (nameless) {
+    return `PostgreSQL refuses to create ${data}: user ${nameless} has no name on this machine. Add it to /etc/passwd, or run as a user that is there.`;
+  }
   if (/Permission denied/i.test(log)) {
     const line = log.split("\n").find((text) => /Permission denied/i.test(text));
     return `PostgreSQL may not use its folder ${data}: ${line?.trim()}. Give the folder back to the user it belongs to, or choose another --data-dir.`;

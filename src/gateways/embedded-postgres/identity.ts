@@ -1,12 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { userInfo } from "node:os";
 import { EmbeddedPostgresError } from "./error.ts";
 
 /** As whom the server runs: PostgreSQL refuses to be root, and wants a user that the system knows by name. */
 export type Identity =
   | { readonly kind: "self" }
   | { readonly kind: "user"; readonly uid: number; readonly gid: number }
-  /** Root keeps its access to files; inside a user namespace PostgreSQL sees somebody else. */
+  /** We keep our access to files; inside a user namespace PostgreSQL sees somebody else. */
   | { readonly kind: "namespace" };
 
 type Launch = {
@@ -61,7 +62,9 @@ export function chooseIdentity(folder: string): Identity | undefined {
   if (self === undefined) return { kind: "self" };
   const owner = statSync(folder).uid;
   if (self !== 0) {
-    if (owner === self) return { kind: "self" };
+    // A number without a name (docker --user 12345): initdb refuses it, so give it one in a namespace.
+    if (owner === self)
+      return !hasName() && canUseNamespace() ? { kind: "namespace" } : { kind: "self" };
     throw new EmbeddedPostgresError(
       `${folder} belongs to ${nameOf(owner)} and tallyline runs as ${nameOf(self)}. ` +
         "Start it as that user, or choose another --data-dir.",
@@ -75,6 +78,14 @@ export function chooseIdentity(folder: string): Identity | undefined {
   const candidate = systemUser();
   if (candidate && canEnter(candidate, folder)) return candidate;
   return canUseNamespace() ? { kind: "namespace" } : undefined;
+}
+
+function hasName(): boolean {
+  try {
+    return userInfo().username !== "";
+  } catch {
+    return false;
+  }
 }
 
 function passwd(): { name: string; uid: number; gid: number }[] {

@@ -379,11 +379,15 @@ describe.runIf(process.platform === "linux" && isRoot)("started by root", () => 
     await again.stop();
   });
 
-  test.runIf(reachable())("a plain user starts it all the same", async () => {
-    chownSync(folder, nobody.uid, nobody.gid);
-    const { child, said, acknowledged } = keeper({ as: nobody, write: true });
+  test.runIf(reachable()).each([
+    ["a plain user", nobody.uid],
+    ["a user without a name", 54_321],
+  ])("%s starts it all the same", async (_, uid) => {
+    if (uid !== nobody.uid && !canNamespace()) return;
+    chownSync(folder, uid, uid);
+    const { child, said, acknowledged } = keeper({ as: { uid, gid: uid }, write: true });
     const { serverPid } = await said;
-    expect(statSync(`/proc/${serverPid}`).uid).toBe(nobody.uid);
+    expect(statSync(`/proc/${serverPid}`).uid).toBe(uid);
     await until(() => acknowledged.length >= 20);
     child.kill("SIGKILL");
     await until(() => !isAlive(serverPid));
