@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { Problem } from "../domain/refusals/index.ts";
 import type { AddCommand, Context, ExitCode, Run } from "./command.ts";
 import { exitCodes } from "./command.ts";
+import { addCatalog } from "./commands/catalog.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addRate } from "./commands/rate.ts";
@@ -15,6 +16,7 @@ import { version } from "./version.ts";
 /** One command a line, so that two people can add one at the same time. */
 const commands: readonly AddCommand[] = [
   addUp,
+  addCatalog,
   addRate,
   addUsageImport,
   addMigrate,

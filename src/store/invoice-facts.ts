@@ -86,6 +86,14 @@ export async function pageAccountKeys(
   return rows.map((row) => ({ orgId: row.org_id, accountId: row.account_id }));
 }
 
+/** How many accounts there are, for work that shows how far it has come. */
+export async function countAccounts(db: Db): Promise<number> {
+  const { rows } = await sql<{
+    count: string;
+  }>`select count(*)::text as count from billing_account`.execute(db);
+  return Number(rows[0]?.count ?? 0);
+}
+
 const accountOf = (row: AccountRow): AccountToInvoice => ({
   account: {
     orgId: row.org_id,

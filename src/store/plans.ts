@@ -100,7 +100,8 @@ const skuMembers = new Set([
   "variant",
   "pay_plan",
   "units",
-  "valid_days",
+  "validity_days",
+  "unit",
   "restricted",
 ]);
 

@@ -74,7 +74,7 @@ const batch =
       kind: "batch",
       meter: "calls",
       units: "1000",
-      valid_days: 30,
+      validity_days: 30,
     } as never);
     document.prices.push({
       book: "retail-usd",

@@ -22,7 +22,7 @@ export const skuKinds = ["usage", "batch", "recurring", "one_time", "feature", "
 export type SkuKind = (typeof skuKinds)[number];
 
 /** What a batch gives: so many units of its meter, for so many days. */
-export type Batch = { readonly units: Decimal; readonly validDays: number };
+export type Batch = { readonly units: Decimal; readonly validityDays: number };
 
 /** One thing that is sold: the identity of an invoice line. */
 export type Sku = {
@@ -35,6 +35,8 @@ export type Sku = {
   /** What is measured (usage) or drawn from (batch). */
   readonly meter: string | null;
   readonly batch: Batch | null;
+  /** What one is called on paper: "SMS", "per 1,000 tokens". */
+  readonly unit: string | null;
   /** Seen and bought only by those to whom it is assigned. */
   readonly restricted: boolean;
 };

@@ -129,7 +129,7 @@ function refusal(
     }
     case "sku": {
       if (old.document["status"] !== "draft")
-        for (const field of ["kind", "meter", "units", "valid_days"])
+        for (const field of ["kind", "meter", "units", "validity_days"])
           if (changed.has(field))
             return `${field} of SKU ${name} is fixed since it was published: define another SKU beside it`;
       return backward(old, item);

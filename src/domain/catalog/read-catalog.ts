@@ -173,7 +173,8 @@ const skuMembers = [
   "pay_plan",
   "meter",
   "units",
-  "valid_days",
+  "validity_days",
+  "unit",
   "restricted",
 ];
 
@@ -182,15 +183,15 @@ function readSku(item: ObjectReader): Sku {
   const code = needed(item, "code", skuCode(item, "code"));
   const kind = item.choice("kind", skuKinds) ?? "usage";
   const units = item.units("units", "positive");
-  const days = item.units("valid_days", "positive");
+  const days = item.units("validity_days", "positive");
   if (days && (!days.isInteger() || days.greaterThan(36_500)))
-    item.fault("valid_days", "valid_days is a whole number of days");
+    item.fault("validity_days", "validity_days is a whole number of days");
   if (kind === "batch") {
     if (!item.has("units")) item.fault("units", "a batch says how many units it gives");
-    if (!item.has("valid_days"))
-      item.fault("valid_days", "a batch says for how many days it is good");
-  } else if (item.has("units") || item.has("valid_days"))
-    item.fault("units", `only a batch has units and valid_days, and this SKU is ${kind}`);
+    if (!item.has("validity_days"))
+      item.fault("validity_days", "a batch says for how many days it is good");
+  } else if (item.has("units") || item.has("validity_days"))
+    item.fault("units", `only a batch has units and validity_days, and this SKU is ${kind}`);
   if ((kind === "usage" || kind === "batch") && !item.has("meter"))
     item.fault("meter", `a ${kind} SKU names the meter it is about`);
   return {
@@ -206,7 +207,8 @@ function readSku(item: ObjectReader): Sku {
       payPlan: line(item, "pay_plan") ?? "",
     },
     meter: identifier(item, "meter") ?? null,
-    batch: units && days ? { units, validDays: days.toNumber() } : null,
+    batch: units && days ? { units, validityDays: days.toNumber() } : null,
+    unit: line(item, "unit") ?? null,
     restricted: item.flag("restricted") ?? false,
   };
 }

@@ -186,8 +186,9 @@ function writeSku(sku: Sku): Document {
     ...(sku.meter !== null && { meter: sku.meter }),
     ...(sku.batch !== null && {
       units: formatDecimal(sku.batch.units),
-      valid_days: sku.batch.validDays,
+      validity_days: sku.batch.validityDays,
     }),
+    ...(sku.unit !== null && { unit: sku.unit }),
     ...(sku.restricted && { restricted: true }),
     status: sku.status,
   };
