@@ -21,6 +21,7 @@ export const statuses: Record<RefusalCode, number> = {
   account_suspended: 409,
   batch_not_sold: 404,
   batch_not_upgradable: 409,
+  billing_run_not_found: 404,
   binding_backdate_forbidden: 403,
   binding_backdate_needs_reason: 422,
   binding_before_project: 422,

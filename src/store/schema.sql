@@ -141,6 +141,38 @@ create table billing_account (
 );
 CREATE INDEX billing_account_by_parent ON public.billing_account USING btree (org_id, parent_account_id) WHERE (parent_account_id IS NOT NULL);
 
+create table billing_run (
+  run_id       text not null,
+  org_id       text,
+  as_of        timestamp with time zone not null,
+  collected_at timestamp with time zone,
+  closed_at    timestamp with time zone,
+  created_by   text not null,
+  created_at   timestamp with time zone not null,
+  constraint billing_run_pkey PRIMARY KEY (run_id),
+  constraint billing_run_org_id_fkey FOREIGN KEY (org_id) REFERENCES organization(org_id)
+);
+
+create table billing_run_item (
+  org_id           text not null,
+  run_id           text not null,
+  account_id       text not null,
+  period_starts_at timestamp with time zone not null,
+  period_ends_at   timestamp with time zone not null,
+  status           text not null,
+  step             text not null,
+  blockers         jsonb not null default '[]'::jsonb,
+  overrides        jsonb not null default '[]'::jsonb,
+  invoice_id       text,
+  changed_at       timestamp with time zone not null,
+  constraint billing_run_item_pkey PRIMARY KEY (org_id, run_id, account_id, period_starts_at),
+  constraint billing_run_item_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id),
+  constraint billing_run_item_status_check CHECK (status = ANY (ARRAY['waiting'::text, 'blocked'::text, 'issued'::text, 'nothing'::text])),
+  constraint billing_run_item_step_check CHECK (step = ANY (ARRAY['collect'::text, 'calculate'::text, 'verify'::text, 'issue'::text, 'settle'::text]))
+);
+CREATE INDEX billing_run_item_of_run ON public.billing_run_item USING btree (run_id, status, step);
+CREATE INDEX billing_run_item_open ON public.billing_run_item USING btree (run_id, period_starts_at) WHERE (status = 'waiting'::text);
+
 create table binding (
   org_id         text not null,
   binding_id     text not null,

@@ -105,6 +105,30 @@ export type BillingAccountTable = {
   language: Generated<string>;
 };
 
+export type BillingRunTable = {
+  run_id: string;
+  org_id: string | null;
+  as_of: string;
+  collected_at: string | null;
+  closed_at: string | null;
+  created_by: string;
+  created_at: string;
+};
+
+export type BillingRunItemTable = {
+  org_id: string;
+  run_id: string;
+  account_id: string;
+  period_starts_at: string;
+  period_ends_at: string;
+  status: "waiting" | "blocked" | "issued" | "nothing";
+  step: "collect" | "calculate" | "verify" | "issue" | "settle";
+  blockers: Generated<unknown>;
+  overrides: Generated<unknown>;
+  invoice_id: string | null;
+  changed_at: string;
+};
+
 export type BindingTable = {
   org_id: string;
   binding_id: string;
@@ -635,6 +659,8 @@ export type Tables = {
   audit_entry: AuditEntryTable;
   audit_head: AuditHeadTable;
   billing_account: BillingAccountTable;
+  billing_run: BillingRunTable;
+  billing_run_item: BillingRunItemTable;
   binding: BindingTable;
   catalog_assignment: CatalogAssignmentTable;
   catalog_proposal: CatalogProposalTable;

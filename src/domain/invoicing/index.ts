@@ -58,3 +58,18 @@ export {
   type Parties,
   partiesOf,
 } from "./taxed.ts";
+export {
+  type Blocker,
+  type BlockerKind,
+  blockerKinds,
+  duePeriods,
+  type Findings,
+  judge,
+  type Judgement,
+  type Override,
+  type RunStatus,
+  type RunStep,
+  runSteps,
+  statusOf,
+  stepOf,
+} from "./run.ts";

@@ -80,6 +80,10 @@ export const refusals = {
     title: "This batch cannot be upgraded to that one",
     advice: "The detail says why. Buy a new batch instead.",
   },
+  billing_run_not_found: {
+    title: "No such billing run",
+    advice: "Check the id; runs are listed at /v1/billing-runs.",
+  },
   binding_backdate_forbidden: {
     title: "The key may not bind with effect from the past",
     advice: "Use a key with the permission bindings.backdate, or leave effective_from out.",

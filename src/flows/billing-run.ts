@@ -1,0 +1,316 @@
+import {
+  duePeriods,
+  judge,
+  type Judgement,
+  type Mismatch,
+  type Override,
+  type RunStatus,
+  statusOf,
+} from "../domain/invoicing/index.ts";
+import { Problem } from "../domain/refusals/index.ts";
+import { assert } from "../kit/assert.ts";
+import { formatInstant, type Instant } from "../kit/time.ts";
+import {
+  type BillingRun,
+  claimRunItems,
+  closeRun,
+  countQuarantined,
+  countRunItems,
+  findRun,
+  insertRun,
+  insertRunItems,
+  type ItemOutcome,
+  loadRunHistories,
+  markRunCollected,
+  retryRunItems,
+  type RunCount,
+  type RunItem,
+  saveRunItems,
+} from "../store/billing-runs.ts";
+import { getCatalog, type StoredCatalog } from "../store/catalog.ts";
+import {
+  type AccountKey,
+  type AccountToInvoice,
+  accountKeyText,
+  listAccountsToInvoice,
+  pageAccountKeys,
+} from "../store/invoice-facts.ts";
+import { snapshot, transaction } from "../store/transaction.ts";
+import { checkDrafts } from "./check-drafts.ts";
+import { type Drafted, draftInvoices } from "./draft-invoices.ts";
+import type { Env } from "./env.ts";
+import { issueInvoices } from "./issue-invoices.ts";
+
+const accountsPerPage = 1_000;
+const itemsPerBatch = 100;
+
+/** Plan a run over every account period that is due at a moment; nothing is calculated yet. */
+export async function startBillingRun(
+  env: Env,
+  given: { orgId: string | null; asOf: Instant; createdBy: string },
+): Promise<BillingRun> {
+  const run: BillingRun = {
+    runId: env.id("run"),
+    orgId: given.orgId,
+    asOf: given.asOf,
+    collectedAt: null,
+    closedAt: null,
+    createdBy: given.createdBy,
+    createdAt: env.now(),
+  };
+  await insertRun(env.store.db, run);
+  return run;
+}
+
+/** Step 1: find the account periods that are due. Safe to repeat from the beginning: what is there stays. */
+export async function collectBillingRun(env: Env, runId: string): Promise<void> {
+  const run = await getRun(env, runId);
+  if (run.collectedAt !== null) return;
+  let after: AccountKey | undefined;
+  for (;;) {
+    const keys = await pageAccountKeys(env.store.db, {
+      orgId: run.orgId ?? undefined,
+      after,
+      limit: accountsPerPage,
+    });
+    if (keys.length === 0) break;
+    const accounts = await listAccountsToInvoice(env.store.db, keys);
+    const histories = await loadRunHistories(env.store.db, keys);
+    const due = accounts.flatMap((of) => {
+      const { orgId, accountId, zeroInvoices } = of.account;
+      const history = histories.get(accountKeyText(orgId, accountId));
+      const since = history?.firstAt ?? (zeroInvoices ? of.createdAt : null);
+      if (since === null) return [];
+      return duePeriods(of.account, since, history?.starts ?? new Set(), run.asOf).map(
+        (period) => ({
+          orgId,
+          accountId,
+          period,
+        }),
+      );
+    });
+    await insertRunItems(env.store.db, runId, due, env.now());
+    after = keys.at(-1);
+  }
+  await markRunCollected(env.store.db, runId, env.now());
+}
+
+/**
+ * Steps 2 to 5 for one batch of a run: calculate, verify by the second path, issue, settle; all of it in one transaction
+ * with the note of how far each item has come. Killed at any statement, nothing of the batch happened, and the next worker
+ * takes it up. Returns how many items were looked at; 0 when there is nothing left that nobody else holds.
+ */
+export async function workBillingRun(
+  env: Env,
+  runId: string,
+  batch: number = itemsPerBatch,
+): Promise<number> {
+  const run = await getRun(env, runId);
+  const catalog = await getCatalog(env.store);
+  const now = env.now();
+  const count = await transaction(env.store.db, async (tx) => {
+    const items = await claimRunItems(tx, runId, batch);
+    if (items.length === 0) return 0;
+    const outcomes = await settleItems({ ...env, store: { ...env.store, db: tx } }, env, run, {
+      items,
+      catalog,
+      now,
+    });
+    await saveRunItems(tx, runId, outcomes, now);
+    return items.length;
+  });
+  if (count === 0) await closeRun(env.store.db, runId, now);
+  return count;
+}
+
+type Batch = {
+  readonly items: readonly RunItem[];
+  readonly catalog: StoredCatalog;
+  readonly now: Instant;
+};
+
+/** `within` writes in the transaction that holds the items; `outside` reads from a snapshot of its own. */
+async function settleItems(
+  within: Env,
+  outside: Env,
+  run: BillingRun,
+  { items, catalog, now }: Batch,
+): Promise<ItemOutcome[]> {
+  const { looked, failed } = await lookApart(outside, catalog, items);
+  const judged = looked.map((one) => ({
+    item: one.item,
+    one,
+    verdict: judge(one.of.account, one, one.item.overrides),
+  }));
+  const clear = judged.filter(({ verdict }) => verdict.kind === "clear");
+  const byEntity = new Map<string, typeof clear>();
+  for (const one of clear) {
+    const { legalEntity } = one.one.of.account;
+    byEntity.set(legalEntity, [...(byEntity.get(legalEntity) ?? []), one]);
+  }
+  const outcomes: ItemOutcome[] = judged.flatMap(({ item, verdict }) =>
+    blockedOutcome(item, verdict),
+  );
+  for (const [, same] of [...byEntity].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    const drafted = same.map(({ one }) => one.drafted);
+    const results = await issueInvoices(within, drafted, now, run.runId);
+    same.forEach(({ item }, i) => {
+      const result = results[i];
+      assert(result, "every draft has a result");
+      switch (result.kind) {
+        case "issued":
+        case "already":
+          outcomes.push({
+            ...item,
+            status: "issued",
+            step: "settle",
+            blockers: [],
+            invoiceId: result.invoiceId,
+          });
+          break;
+        case "empty":
+          outcomes.push({ ...item, status: "nothing", step: "settle", blockers: [] });
+          break;
+        // Another document came in between: the item stays waiting and is drafted again.
+        case "stale":
+          break;
+      }
+    });
+  }
+  return outcomes;
+}
+
+const blockedOutcome = (item: RunItem, verdict: Judgement): ItemOutcome[] =>
+  verdict.kind === "clear"
+    ? []
+    : [{ ...item, status: "blocked", step: verdict.step, blockers: verdict.blockers }];
+
+type Looked = {
+  readonly item: RunItem;
+  readonly of: AccountToInvoice;
+  readonly drafted: Drafted;
+  readonly quarantined: bigint;
+  readonly contradictions: readonly string[];
+  readonly mismatches: readonly Mismatch[];
+};
+
+/** Look at all items together; when that fails, one by one, so that whoever makes it fail is parked alone. */
+async function lookApart(
+  env: Env,
+  catalog: StoredCatalog,
+  items: readonly RunItem[],
+): Promise<{ looked: Looked[]; failed: ItemOutcome[] }> {
+  try {
+    return { looked: await lookAt(env, catalog, items), failed: [] };
+  } catch (error) {
+    if (isOutside(error)) throw error;
+    const [item, ...others] = items;
+    if (item && others.length === 0) {
+      const detail = error instanceof Error ? error.message : "failed";
+      const blockers = [{ kind: "failure", detail }] as const;
+      return { looked: [], failed: [{ ...item, status: "blocked", step: "calculate", blockers }] };
+    }
+    const looked: Looked[] = [];
+    const failed: ItemOutcome[] = [];
+    for (const one of items) {
+      const apart = await lookApart(env, catalog, [one]);
+      looked.push(...apart.looked);
+      failed.push(...apart.failed);
+    }
+    return { looked, failed };
+  }
+}
+
+// What the database or the network refuses says nothing about an account: the batch is tried again as it is.
+const isOutside = (error: unknown): boolean =>
+  typeof (error as { code?: unknown }).code === "string" && !(error instanceof Problem);
+
+async function lookAt(
+  env: Env,
+  catalog: StoredCatalog,
+  items: readonly RunItem[],
+): Promise<Looked[]> {
+  return snapshot(env.store.db, async (db) => {
+    const accounts = new Map(
+      (await listAccountsToInvoice(db, items)).map((of) => [
+        accountKeyText(of.account.orgId, of.account.accountId),
+        of,
+      ]),
+    );
+    const ofItem = (item: RunItem): AccountToInvoice => {
+      const of = accounts.get(accountKeyText(item.orgId, item.accountId));
+      assert(of, `account ${item.accountId} of a run is gone`);
+      return of;
+    };
+    const drafted = await draftInvoices(
+      db,
+      catalog,
+      items.map((item) => ({ of: ofItem(item), period: item.period, foldsOlder: true })),
+    );
+    const mismatches = await checkDrafts(db, drafted);
+    const quarantined = await countQuarantined(db, items);
+    return items.map((item, i) => {
+      const one = drafted[i];
+      assert(one, "every item is drafted");
+      return {
+        item,
+        of: ofItem(item),
+        drafted: one,
+        quarantined: quarantined.get(accountKeyText(item.orgId, item.accountId)) ?? 0n,
+        contradictions: one.contradictions,
+        mismatches: mismatches[i] ?? [],
+      };
+    });
+  });
+}
+
+/** Work on a run until nothing is left to do, alone or beside other workers. */
+export async function finishBillingRun(env: Env, runId: string): Promise<RunReport> {
+  await collectBillingRun(env, runId);
+  while ((await workBillingRun(env, runId)) > 0);
+  return readBillingRun(env, runId);
+}
+
+export type RunReport = {
+  readonly run: BillingRun;
+  readonly status: RunStatus;
+  readonly counts: readonly RunCount[];
+};
+
+/** How a run stands: each step with its counts. */
+export async function readBillingRun(env: Env, runId: string): Promise<RunReport> {
+  const run = await getRun(env, runId);
+  const counts = await countRunItems(env.store.db, runId);
+  const sum = (status: string) =>
+    counts.filter((one) => one.status === status).reduce((total, one) => total + one.count, 0);
+  const status = statusOf({
+    isCollected: run.collectedAt !== null,
+    waiting: sum("waiting"),
+    blocked: sum("blocked"),
+  });
+  return { run, status, counts };
+}
+
+/** Look at blocked items again: after the cause was mended, or in spite of it, with a reason that is kept. */
+export async function resumeBillingRun(
+  env: Env,
+  runId: string,
+  of: AccountKey | null,
+  override: Pick<Override, "kind" | "reason" | "by"> | null,
+): Promise<bigint> {
+  await getRun(env, runId);
+  const now = env.now();
+  return retryRunItems(
+    env.store.db,
+    runId,
+    of,
+    override && { ...override, at: formatInstant(now) },
+    now,
+  );
+}
+
+async function getRun(env: Env, runId: string): Promise<BillingRun> {
+  const run = await findRun(env.store.db, runId);
+  if (!run) throw new Problem("billing_run_not_found", `there is no billing run ${runId}`);
+  return run;
+}
