@@ -1,5 +1,5 @@
-import pg from "pg";
-import { openDatabase, openPool, type Store } from "../../src/store/connect.ts";
+import type pg from "pg";
+import { openStore, type Store } from "../../src/store/connect.ts";
 
 export class Crash extends Error {
   override readonly name = "Crash";
@@ -10,7 +10,8 @@ export class Crash extends Error {
  * more comes back. Whatever was not committed is gone, as after SIGKILL.
  */
 export function crashAfter(url: string, n: number): { store: Store; end(): Promise<void> } {
-  const pool = openPool(url, { connectionsMax: 4 });
+  const store = openStore(url, { connectionsMax: 4 });
+  const { pool } = store;
   let count = 0;
   let dead = false;
   const open = new Set<pg.PoolClient>();
@@ -43,7 +44,7 @@ export function crashAfter(url: string, n: number): { store: Store; end(): Promi
     return client;
   }) as typeof pool.connect;
   return {
-    store: { pool, db: openDatabase(pool) },
+    store,
     end: () => pool.end().catch(() => {}),
   };
 }
