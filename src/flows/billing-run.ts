@@ -148,9 +148,10 @@ async function settleItems(
     const { legalEntity } = one.one.of.account;
     byEntity.set(legalEntity, [...(byEntity.get(legalEntity) ?? []), one]);
   }
-  const outcomes: ItemOutcome[] = judged.flatMap(({ item, verdict }) =>
-    blockedOutcome(item, verdict),
-  );
+  const outcomes: ItemOutcome[] = [
+    ...failed,
+    ...judged.flatMap(({ item, verdict }) => blockedOutcome(item, verdict)),
+  ];
   for (const [, same] of [...byEntity].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const drafted = same.map(({ one }) => one.drafted);
     const results = await issueInvoices(within, drafted, now, run.runId);

@@ -107,8 +107,8 @@ describe("a run that dies after any statement", () => {
         const { runId } = await start(env);
         let died = false;
         if (n > 0) {
-          const { store, end } = crashAfter(env.url, n);
-          died = await finishBillingRun({ ...env, store }, runId).then(
+          const crashing = crashAfter(env.url, n);
+          died = await finishBillingRun({ ...env, store: crashing.store }, runId).then(
             () => false,
             (error: unknown) => {
               if (error instanceof Crash) return true;
@@ -116,7 +116,7 @@ describe("a run that dies after any statement", () => {
               return true;
             },
           );
-          await end();
+          await crashing.end();
         }
         // The server may still be finding out that the dead worker is gone, and hold its rows meanwhile.
         while ((await finishBillingRun(env, runId)).status === "running") await sleep(20);
