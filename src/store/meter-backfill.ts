@@ -24,12 +24,13 @@ export type BackfilledMeter = { readonly meter: Meter; readonly revision: number
 /**
  * Whether everybody who may have loaded the catalog before this form of the meter was in it has committed or gone, so that
  * all others count it by themselves. The first call, made when the meter is committed, puts a mark into the order of
- * transactions; those that began before it are the ones to wait for.
+ * transactions; those that began before it are the ones to wait for. The mark is this statement's own number, which is higher
+ * than that of everybody who is at work; the end of a snapshot is not: it is one past the last that has ended.
  */
 export async function isSettledIn(db: Db, of: BackfilledMeter): Promise<boolean> {
   const own = sql`key = ${of.meter.key} and revision = ${of.revision}`;
   await sql`
-    update meter set backfill_mark = pg_snapshot_xmax(pg_current_snapshot())::text
+    update meter set backfill_mark = pg_current_xact_id()::text
     where ${own} and backfill_mark is null`.execute(db);
   const { rows } = await sql<{ settled: boolean }>`
     select case when backfill_mark = 'listed' then true
