@@ -30,6 +30,11 @@ export type ApiRequest<Params, Query, Body> = {
   readonly body: Body;
   readonly raw: RawBody;
   readonly headers: Headers;
+  /**
+   * Work for after the effect is committed and before the answer goes out, on an Env outside its transaction. Done at most
+   * once; when it fails the answer stands and the failure is logged, so it must be work that somebody can do again.
+   */
+  readonly afterCommit: (work: (env: Env) => Promise<unknown>) => void;
 };
 
 declare const replyBrand: unique symbol;

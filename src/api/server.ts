@@ -180,6 +180,7 @@ export function buildApp(env: Env, options: AppOptions = {}): App {
     const organization = seen.organization;
     const now = organization?.testClockAt ?? undefined;
     const requestEnv: Env = now === undefined ? env : { ...env, now: () => now };
+    let afterwards: ((env: Env) => Promise<unknown>)[] = [];
     const request = {
       id,
       get caller() {
@@ -207,10 +208,14 @@ export function buildApp(env: Env, options: AppOptions = {}): App {
         return { contentType: raw.headers.get("content-type") ?? "", bytes };
       },
       headers: raw.headers,
+      afterCommit: (work: (env: Env) => Promise<unknown>) => afterwards.push(work),
     } as unknown as ApiRequest<never, never, never>;
 
-    const perform = async (inner: Env): Promise<StoredAnswer | Response> =>
-      encode(route, await route.run(inner, request), options.checkAnswers === true);
+    const perform = async (inner: Env): Promise<StoredAnswer | Response> => {
+      // A conflict may have undone an earlier attempt, and with it what it wanted done afterwards.
+      afterwards = [];
+      return encode(route, await route.run(inner, request), options.checkAnswers === true);
+    };
 
     const key = takesIdempotencyKey(route)
       ? readIdempotencyKey(raw.headers.get("idempotency-key") ?? undefined)
@@ -225,7 +230,7 @@ export function buildApp(env: Env, options: AppOptions = {}): App {
           scope,
           key,
           hash: requestHash(route.method, url.pathname + url.search, json),
-          claim: id,
+          claim: env.id("request"),
         };
         const { answer: stored, replayed } = await once(
           requestEnv,
@@ -256,6 +261,13 @@ export function buildApp(env: Env, options: AppOptions = {}): App {
       throw error;
     } finally {
       if (route.changesAccess) gate.forget();
+    }
+    for (const work of afterwards) {
+      try {
+        await work(requestEnv);
+      } catch (error) {
+        log?.error({ request_id: id, route: route.path, err: error }, "work after commit failed");
+      }
     }
     if (result instanceof Response) {
       for (const [name, value] of Object.entries(seen.headers)) result.headers.set(name, value);

@@ -14,6 +14,7 @@ import { lockAccount } from "../store/accounts.ts";
 import { appendAudit } from "../store/audit.ts";
 import { findBinding, insertBinding, listBindings, listBindingsAround } from "../store/bindings.ts";
 import type { Db } from "../store/connect.ts";
+import { bumpDirectoryVersion } from "../store/usage-directory.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
 import type { Env } from "./env.ts";
 import { getProject } from "./manage-projects.ts";
@@ -74,6 +75,7 @@ export async function bindProject(
         createdAt: now,
       };
       await insertBinding(tx, organizationId, binding, decision.first ? "" : decision.supersedes);
+      await bumpDirectoryVersion(tx, organizationId);
       await appendAudit(tx, env.id, organizationId, [
         {
           at: now,

@@ -169,6 +169,8 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
       let originals: Map<string, CorrectedEvent>;
       try {
         const subjects = events.map((event) => event.subject);
+        // Somebody replays because the rules have changed. An event that stays held commits nothing, so nothing would say so.
+        if (submission.isReplay) book.forget([orgId]);
         rules = book.at(orgId, subjects) ?? (await book.read(orgId, subjects));
         originals = await correctedBy(orgId, events);
       } catch (error) {

@@ -16,6 +16,7 @@ import {
   type Subject,
   saveProject,
 } from "../store/projects.ts";
+import { bumpDirectoryVersion } from "../store/usage-directory.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
 import type { Env } from "./env.ts";
 
@@ -50,6 +51,7 @@ export async function createProject(
   try {
     await transaction(env.store.db, async (tx) => {
       await insertProject(tx, project);
+      await bumpDirectoryVersion(tx, organizationId);
       await record(env, tx, author, "project.created", null, project);
     });
   } catch (error) {
@@ -105,6 +107,7 @@ export async function destroyProject(
       if (brokenConstraint(error)) throw new Problem("project_has_history");
       throw error;
     }
+    await bumpDirectoryVersion(tx, organizationId);
     await record(env, tx, author, "project.destroyed", project, null);
   });
 }
@@ -121,6 +124,7 @@ export async function nameSubject(
     const project = await getProject(tx, organizationId, reference);
     const subject: Subject = { subject: name, projectId: project.id, createdAt: env.now() };
     if (await insertSubject(tx, organizationId, subject)) {
+      await bumpDirectoryVersion(tx, organizationId);
       await recordSubject(env, tx, author, organizationId, "subject.added", null, subject);
       return subject;
     }
@@ -142,6 +146,7 @@ export async function removeSubject(
     const subject = await findSubject(tx, organizationId, name);
     if (subject?.projectId !== project.id) throw new Problem("subject_not_found");
     await deleteSubject(tx, organizationId, name);
+    await bumpDirectoryVersion(tx, organizationId);
     await recordSubject(env, tx, author, organizationId, "subject.removed", subject, null);
   });
 }
@@ -160,6 +165,7 @@ async function change(
     const before = await getProject(tx, organizationId, id);
     const after = edit(before);
     await saveProject(tx, after);
+    await bumpDirectoryVersion(tx, organizationId);
     await record(env, tx, author, action, before, after);
     return after;
   });

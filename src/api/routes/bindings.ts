@@ -5,6 +5,7 @@ import {
   readBinding,
   readProjectTimeline,
 } from "../../flows/bind-project.ts";
+import { replayQuarantine } from "../../flows/replay-quarantine.ts";
 import { getAccount } from "../../flows/manage-accounts.ts";
 import { AccountParam } from "../contract/accounts.ts";
 import {
@@ -62,7 +63,8 @@ const create = endpoint({
   summary: "Choose the account that pays for a project from a moment on",
   description:
     "A binding is never changed: the next one supersedes it at its own start, without gap or overlap. Usage follows the binding " +
-    "in force at the time of the event, however late it arrives.",
+    "in force at the time of the event, however late it arrives. After a back-dated binding, quarantined events that had no payer are " +
+    "replayed before the answer goes out.",
   permission: "bindings.write",
   params: ProjectParam,
   body: NewBindingBody,
@@ -84,14 +86,19 @@ const create = endpoint({
     "binding_before_project",
     "binding_overlaps",
   ],
-  run: async (env, { caller, author, organization, params, body }) =>
-    bindingView(
-      await bindProject(env, caller, author, organization.id, params.project, {
-        account: body.account,
-        effectiveFrom: body.effective_from ?? null,
-        supersedes: body.supersedes ?? null,
-      }),
-    ),
+  run: async (env, { caller, author, organization, params, body, now, afterCommit }) => {
+    const interval = await bindProject(env, caller, author, organization.id, params.project, {
+      account: body.account,
+      effectiveFrom: body.effective_from ?? null,
+      supersedes: body.supersedes ?? null,
+    });
+    // Events that found no payer then find one now.
+    if (interval.backdated)
+      afterCommit((outside) =>
+        replayQuarantine(outside, { orgId: organization.id, now, reason: "attribution_failure" }),
+      );
+    return bindingView(interval);
+  },
 });
 
 const get = endpoint({

@@ -1,4 +1,5 @@
 import type { AddCommand } from "../command.ts";
+import { ensureProviderKey, type IssuedKey } from "../../flows/manage-api-keys.ts";
 import { untilStopped } from "../signals.ts";
 import { serve } from "../serve.ts";
 import { open } from "../wire.ts";
@@ -15,13 +16,14 @@ export const addUp: AddCommand = (program, run) => {
         const stopped = untilStopped(note);
         const opened = await open({ config, note, migrateAlways: true });
         try {
+          const first = await ensureProviderKey(opened.env);
           const serving = await serve(opened.env, config);
           const database = opened.server.embedded
             ? `PostgreSQL ${opened.server.version} in ${config.dataDir}`
             : "yours";
           print(
-            { address: serving.address, pid: process.pid },
-            `tallyline answers at ${serving.address}\n  database  ${database}\n  API       ${serving.address}/openapi.json\nCtrl-C stops it.`,
+            { address: serving.address, pid: process.pid, ...(first ? { key: first.secret } : {}) },
+            `tallyline answers at ${serving.address}\n  database  ${database}\n  API       ${serving.address}/docs\n${keyLine(first)}Ctrl-C stops it.`,
           );
           await stopped;
           await serving.stop();
@@ -32,3 +34,9 @@ export const addUp: AddCommand = (program, run) => {
       }),
     );
 };
+
+/** The first key of the installation, on the only occasion there is to see it. */
+const keyLine = (first: IssuedKey | undefined): string =>
+  first === undefined
+    ? ""
+    : `  key       ${first.secret}\n            It may do everything, and is shown only this once: keep it.\n`;
