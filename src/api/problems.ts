@@ -42,6 +42,8 @@ export const statuses: Record<RefusalCode, number> = {
   clock_goes_back: 409,
   clock_not_sandbox: 409,
   content_type_not_supported: 415,
+  corrections_exist: 409,
+  credit_too_large: 409,
   cursor_not_valid: 400,
   dimension_not_declared: 422,
   electronic_invoice_impossible: 409,

@@ -102,3 +102,62 @@ test("a viewer verifies, nobody next door sees anything, and customers cannot is
   const listed = await api.get(`${base}/invoices?account=acme-usd`, { key: api.keys.viewer });
   expect(listed.json.data.map((one: { number: string }) => one.number)).toEqual(["INV-000001"]);
 });
+
+test("credit notes never give back more than a line charged, and the invoice stays as it is", async () => {
+  const before = await api.get(`${base}/invoices/INV-000001`);
+  const notes = `${base}/invoices/INV-000001/credit-notes`;
+  const first = await api.post(notes, {
+    reason: "100 of 250 were sent twice",
+    lines: [{ line_no: 1, amount: "6.00" }],
+  });
+  expect(first.status).toBe(201);
+  expect(first.json).toMatchObject({
+    number: "CN-000001",
+    kind: "credit_note",
+    corrects: before.json.id,
+    total: { amount: "-6.00" },
+  });
+  const tooMuch = await api.post(notes, {
+    reason: "x",
+    lines: [{ line_no: 1, amount: "106.01" }],
+  });
+  expect([tooMuch.status, tooMuch.json.code]).toEqual([409, "credit_too_large"]);
+  const rest = await api.post(notes, { reason: "goodwill", reason_code: "goodwill" });
+  expect(rest.json.total.amount).toBe("-106.00");
+  const nothing = await api.post(notes, { reason: "x" });
+  expect(nothing.json.code).toBe("credit_too_large");
+
+  expect((await api.get(`${base}/invoices/INV-000001`)).json).toEqual(before.json);
+  for (const number of ["INV-000001", "CN-000001", "CN-000002"])
+    expect((await api.post(`${base}/invoices/${number}/verify`, undefined)).json.is_match).toBe(
+      true,
+    );
+  const voided = await api.post(`${base}/invoices/INV-000001/void`, { reason: "x" });
+  expect(voided.json.code).toBe("corrections_exist");
+});
+
+test("a voided invoice keeps its number, and the month comes again under the next one, line by line", async () => {
+  const of = {
+    orgId: api.organization.id,
+    accountId: api.accountId,
+    projectId: api.projectId,
+  };
+  await writeUsage(
+    api.env,
+    of,
+    [{ time: "2025-02-10T00:00:00Z", type: "call", data: { n: "12345" } }],
+    ({ data }) => ({ calls: data["n"] ?? "0" }),
+  );
+  api.env.at("2025-03-04T00:00:00Z");
+  const issue = () =>
+    api.post(`${base}/accounts/acme-usd/invoices`, { period: "2025-02-15T00:00:00Z" });
+  const first = await issue();
+  expect(first.json.number).toBe("INV-000002");
+  const voided = await api.post(`${base}/invoices/INV-000002/void`, { reason: "wrong address" });
+  expect([voided.json.status, voided.json.number]).toEqual(["void", "INV-000002"]);
+  const again = await issue();
+  expect(again.json.number).toBe("INV-000003");
+  expect(again.json.document.lines).toEqual(first.json.document.lines);
+  const twice = await api.post(`${base}/invoices/INV-000002/void`, { reason: "again" });
+  expect(twice.json.code).toBe("invoice_status_conflict");
+});

@@ -1,15 +1,21 @@
 import { z } from "@hono/zod-openapi";
+import type { CreditRequest } from "../../domain/corrections/index.ts";
 import { Problem } from "../../domain/refusals/index.ts";
+import { creditInvoice, voidInvoice, writeOffInvoice } from "../../flows/correct-invoice.ts";
 import { explainInvoiceLine } from "../../flows/explain-invoice-line.ts";
 import { issueInvoice } from "../../flows/issue-invoice.ts";
 import { documentForms, renderDocument } from "../../flows/render-document.ts";
 import { getAccountToInvoice, previewInvoice } from "../../flows/preview-invoice.ts";
 import { verifyInvoice } from "../../flows/verify-invoice.ts";
+import type { Currency } from "../../kit/currency.ts";
 import { encodeCursor } from "../../kit/cursor.ts";
+import { decimal, isPositive } from "../../kit/decimal.ts";
+import { type Money, parseMoney } from "../../kit/money.ts";
 import { formatInstant } from "../../kit/time.ts";
 import { findInvoice, pageInvoices } from "../../store/invoices.ts";
 import { idOrSlug, InstantIn, PageQuery, page, pageOf, positionOf } from "../contract/common.ts";
 import {
+  CreditBody,
   ExplanationView,
   explanationView,
   FullInvoiceView,
@@ -17,6 +23,7 @@ import {
   InvoiceView,
   invoiceView,
   IssueBody,
+  ReasonBody,
   UpcomingInvoiceView,
   upcomingView,
   VerificationView,
@@ -179,6 +186,107 @@ const verify = endpoint({
     verificationView(await verifyInvoice(env, id, params.invoice)),
 });
 
+const credit = endpoint({
+  method: "POST",
+  path: `${organization}/invoices/{invoice}/credit-notes`,
+  id: "creditInvoice",
+  group,
+  summary: "Give back part or all of an issued invoice",
+  description:
+    "All that is left, an amount spread over the lines, or single lines. The invoice itself never changes; tax is that of the original lines.",
+  permission: "corrections.write",
+  params: InvoiceParam,
+  body: CreditBody,
+  response: FullInvoiceView,
+  success: 201,
+  problems: [
+    "credit_too_large",
+    "invoice_line_not_found",
+    "invoice_not_found",
+    "invoice_status_conflict",
+  ],
+  run: async (env, { organization: { id }, params, body, author, now }) => {
+    const of = await getInvoice(env, id, params.invoice);
+    const order = {
+      orgId: id,
+      invoice: of.invoiceId,
+      request: creditRequest(body, of.total.currency),
+      reason: body.reason,
+      reasonCode: body.reason_code,
+    };
+    return fullInvoiceView(await creditInvoice(env, order, author, now));
+  },
+});
+
+function creditRequest(body: z.output<typeof CreditBody>, code: Currency): CreditRequest {
+  const read = (text: string, pointer: string): Money => {
+    const fault = (detail: string) =>
+      new Problem("request_not_valid", detail, { faults: [{ pointer, detail }] });
+    if (!isPositive(decimal(text))) throw fault("write an amount above zero");
+    try {
+      return parseMoney(text, code);
+    } catch (error) {
+      if (error instanceof RangeError) throw fault(error.message);
+      throw error;
+    }
+  };
+  if (body.amount !== undefined) return { kind: "amount", amount: read(body.amount, "/amount") };
+  if (body.lines === undefined) return { kind: "all" };
+  return {
+    kind: "lines",
+    lines: body.lines.map((line, i) => ({
+      lineNo: line.line_no,
+      amount: line.amount === undefined ? null : read(line.amount, `/lines/${i}/amount`),
+    })),
+  };
+}
+
+const takeBack = endpoint({
+  method: "POST",
+  path: `${organization}/invoices/{invoice}/void`,
+  id: "voidInvoice",
+  group,
+  summary: "Void an invoice",
+  description:
+    "It keeps its number and content; its usage can be invoiced again, under a new number.",
+  permission: "invoices.write",
+  params: InvoiceParam,
+  body: ReasonBody,
+  response: InvoiceView,
+  problems: ["corrections_exist", "invoice_not_found", "invoice_status_conflict"],
+  run: async (env, { organization: { id }, params, body, author, now }) =>
+    invoiceView(
+      await voidInvoice(
+        env,
+        { orgId: id, invoice: params.invoice, reason: body.reason },
+        author,
+        now,
+      ),
+    ),
+});
+
+const writeOff = endpoint({
+  method: "POST",
+  path: `${organization}/invoices/{invoice}/write-off`,
+  id: "writeOffInvoice",
+  group,
+  summary: "Write an invoice off as lost",
+  permission: "corrections.write",
+  params: InvoiceParam,
+  body: ReasonBody,
+  response: InvoiceView,
+  problems: ["invoice_not_found", "invoice_status_conflict"],
+  run: async (env, { organization: { id }, params, body, author, now }) =>
+    invoiceView(
+      await writeOffInvoice(
+        env,
+        { orgId: id, invoice: params.invoice, reason: body.reason },
+        author,
+        now,
+      ),
+    ),
+});
+
 async function getInvoice(
   env: Parameters<typeof previewInvoice>[0],
   orgId: string,
@@ -220,4 +328,7 @@ export const invoiceRoutes: readonly Endpoint[] = [
   explain,
   verify,
   download,
+  credit,
+  takeBack,
+  writeOff,
 ];

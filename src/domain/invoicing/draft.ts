@@ -126,10 +126,18 @@ export type ContentPrice = {
 
 /** Turn facts into a document: the differences as lines, their sum, and everything needed to check it in ten years. */
 export function draft(facts: DraftFacts): Draft {
-  const { account, period, watermark } = facts;
-  const lines = differences(facts.expected, facts.existing, account.currency)
+  const lines = differences(facts.expected, facts.existing, facts.account.currency)
     .map((line) => named(line, facts))
-    .toSorted(byPeriodThenSku(period));
+    .toSorted(byPeriodThenSku(facts.period));
+  return assemble(facts, lines);
+}
+
+/** A document of lines that were decided elsewhere: the sums, the tax, and what the lines quote. */
+export function assemble(
+  facts: Omit<DraftFacts, "expected" | "existing">,
+  lines: readonly Line[],
+): Draft {
+  const { account, period, watermark } = facts;
   const subtotal = sumMoney(
     account.currency,
     lines.map((line) => line.amount),
@@ -188,7 +196,7 @@ export function draft(facts: DraftFacts): Draft {
 export const isEmpty = (document: Draft): boolean => document.lines.length === 0;
 
 // A line about an earlier period says so, in the words people look for: "usage of 2025-01".
-function named(line: Line, facts: DraftFacts): Line {
+function named(line: Line, facts: Pick<DraftFacts, "account" | "period">): Line {
   if (line.period.startsAt >= facts.period.startsAt) return line;
   const when = periodName(facts.account.calendar, line.period);
   const label = `: usage of ${when}`;

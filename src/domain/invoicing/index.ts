@@ -12,6 +12,7 @@ export {
 export { compareContents, type Mismatch } from "./compare.ts";
 export { differences, type Existing, type Line, netSegments } from "./difference.ts";
 export {
+  assemble,
   type ContentLine,
   type ContentMeasured,
   type ContentPeriod,

@@ -166,6 +166,15 @@ export const refusals = {
     title: "This content type is not accepted here",
     advice: "Send one of the content types that the reference lists for this endpoint.",
   },
+  corrections_exist: {
+    title: "The document has corrections",
+    advice: "A document that credit notes refer to cannot be voided; credit the rest instead.",
+  },
+  credit_too_large: {
+    title: "More than is left to credit",
+    advice:
+      "A line can be credited up to what it charged, less what was credited before; the detail names both.",
+  },
   cursor_not_valid: {
     title: "The cursor was not made by this endpoint",
     advice: "Pass next_cursor back unchanged, with the same filters, or start without a cursor.",

@@ -1,0 +1,210 @@
+import type { Author, Change } from "../domain/audit/index.ts";
+import { type CreditRequest, creditedLine, decideCredit } from "../domain/corrections/index.ts";
+import { assemble, partiesOf } from "../domain/invoicing/index.ts";
+import { Problem } from "../domain/refusals/index.ts";
+import { assert } from "../kit/assert.ts";
+import { formatMoney, type Money, parseMoney, plus, money } from "../kit/money.ts";
+import type { Instant } from "../kit/time.ts";
+import { appendAudit } from "../store/audit.ts";
+import type { Tx } from "../store/connect.ts";
+import { accountKeyText, findAccountToInvoice } from "../store/invoice-facts.ts";
+import {
+  findInvoice,
+  type InvoiceStatus,
+  listCorrections,
+  lockDocuments,
+  lockInvoice,
+  markInvoice,
+  type StoredInvoice,
+} from "../store/invoices.ts";
+import { transaction } from "../store/transaction.ts";
+import type { Env } from "./env.ts";
+import { numberAndInsert } from "./issue-invoices.ts";
+
+export type CreditOrder = {
+  readonly orgId: string;
+  /** Id or number. */
+  readonly invoice: string;
+  readonly request: CreditRequest;
+  readonly reason: string;
+  readonly reasonCode: string;
+};
+
+/**
+ * Give back part or all of an issued document by a credit note. The document itself stays as it is; the note names it, keeps
+ * its tax rates, and never gives back more than is left of any line.
+ */
+export async function creditInvoice(
+  env: Env,
+  order: CreditOrder,
+  author: Author,
+  now: Instant,
+): Promise<StoredInvoice> {
+  return transaction(env.store.db, async (tx) => {
+    const { invoice, sequence } = await lockForCorrection(tx, order.orgId, order.invoice);
+    if (invoice.kind === "credit_note" || invoice.status === "void")
+      throw new Problem(
+        "invoice_status_conflict",
+        `${invoice.number} is ${invoice.kind === "credit_note" ? "a credit note" : "void"} and cannot be credited`,
+      );
+    const decision = decideCredit(invoice.content, await creditedSoFar(tx, invoice), order.request);
+    switch (decision.kind) {
+      case "no_such_line":
+        throw new Problem(
+          "invoice_line_not_found",
+          `${invoice.number} has no line ${decision.lineNo}`,
+        );
+      case "too_large":
+        throw new Problem(
+          "credit_too_large",
+          `${decision.lineNo === null ? invoice.number : `line ${decision.lineNo} of ${invoice.number}`} has ${formatMoney(decision.left)} left to credit`,
+        );
+      case "credit":
+        break;
+    }
+    if (decision.lines.length === 0)
+      throw new Problem("credit_too_large", `nothing is left to credit on ${invoice.number}`);
+
+    const of = await findAccountToInvoice(tx, invoice.orgId, invoice.accountId);
+    assert(of, "an issued document has an account");
+    const { content } = invoice;
+    const draft = assemble(
+      {
+        account: { ...of.account, legalEntity: content.account.legal_entity },
+        period: invoice.period,
+        offers: [],
+        priceBook: content.account.price_book,
+        parties: partiesOf(content.parties),
+        bindings: [],
+        watermark: { seq: 0n },
+      },
+      decision.lines,
+    );
+    const [issued] = await numberAndInsert(
+      tx,
+      [
+        {
+          invoiceId: env.id("creditNote"),
+          kind: "credit_note",
+          draft,
+          sequence: sequence + 1n,
+          note: {
+            corrects: { id: invoice.invoiceId, number: content.number },
+            reason: order.reason,
+          },
+          reasonCode: order.reasonCode,
+          createdBy: author.actor.id,
+        },
+      ],
+      now,
+    );
+    assert(issued, "one document was numbered");
+    const note = await findInvoice(tx, invoice.orgId, issued.invoiceId);
+    assert(note, "the note was stored");
+    const change: Change = {
+      at: now,
+      author: { ...author, reason: order.reason },
+      action: "credit_note.issued",
+      target: { kind: "invoice", id: invoice.invoiceId },
+      before: null,
+      after: { credit_note: note.number, total: formatMoney(note.total) },
+    };
+    await appendAudit(tx, env.id, invoice.orgId, [change]);
+    return note;
+  });
+}
+
+/** Take a document back. It keeps its number and content; its usage is free to be invoiced again under a new number. */
+export async function voidInvoice(
+  env: Env,
+  order: { readonly orgId: string; readonly invoice: string; readonly reason: string },
+  author: Author,
+  now: Instant,
+): Promise<StoredInvoice> {
+  return changeStatus(env, order, author, now, {
+    to: "void",
+    from: ["issued", "past_due"],
+    action: "invoice.voided",
+  });
+}
+
+/** Give up a debt as lost. The document stays owed on paper and is no longer collected. */
+export async function writeOffInvoice(
+  env: Env,
+  order: { readonly orgId: string; readonly invoice: string; readonly reason: string },
+  author: Author,
+  now: Instant,
+): Promise<StoredInvoice> {
+  return changeStatus(env, order, author, now, {
+    to: "uncollectible",
+    from: ["issued", "past_due"],
+    action: "invoice.written_off",
+  });
+}
+
+async function changeStatus(
+  env: Env,
+  order: { readonly orgId: string; readonly invoice: string; readonly reason: string },
+  author: Author,
+  now: Instant,
+  move: { to: InvoiceStatus; from: readonly InvoiceStatus[]; action: string },
+): Promise<StoredInvoice> {
+  return transaction(env.store.db, async (tx) => {
+    const { invoice } = await lockForCorrection(tx, order.orgId, order.invoice);
+    if (!move.from.includes(invoice.status))
+      throw new Problem(
+        "invoice_status_conflict",
+        `${invoice.number} is ${invoice.status}: only ${move.from.join(" or ")} documents can become ${move.to}`,
+      );
+    if (move.to === "void") {
+      const notes = await listCorrections(tx, invoice.orgId, invoice.invoiceId);
+      const standing = notes.find((note) => note.status !== "void");
+      if (standing)
+        throw new Problem(
+          "corrections_exist",
+          `${standing.number} credits ${invoice.number}: credit the rest instead of voiding it`,
+        );
+    }
+    await markInvoice(tx, invoice.orgId, invoice.invoiceId, move.to);
+    await appendAudit(tx, env.id, invoice.orgId, [
+      {
+        at: now,
+        author: { ...author, reason: order.reason },
+        action: move.action,
+        target: { kind: "invoice", id: invoice.invoiceId },
+        before: { status: invoice.status },
+        after: { status: move.to },
+      },
+    ]);
+    return { ...invoice, status: move.to };
+  });
+}
+
+/** Hold the document and its account, so that nothing else is put on it meanwhile. */
+async function lockForCorrection(
+  tx: Tx,
+  orgId: string,
+  idOrNumber: string,
+): Promise<{ invoice: StoredInvoice; sequence: bigint }> {
+  const found = await findInvoice(tx, orgId, idOrNumber);
+  if (!found) throw new Problem("invoice_not_found", `there is no invoice ${idOrNumber}`);
+  const sequences = await lockDocuments(tx, [found]);
+  const invoice = await lockInvoice(tx, orgId, found.invoiceId);
+  assert(invoice, "documents are never deleted");
+  return { invoice, sequence: sequences.get(accountKeyText(orgId, invoice.accountId)) ?? 0n };
+}
+
+async function creditedSoFar(tx: Tx, invoice: StoredInvoice): Promise<Map<number, Money>> {
+  const code = invoice.total.currency;
+  const credited = new Map<number, Money>();
+  for (const note of await listCorrections(tx, invoice.orgId, invoice.invoiceId)) {
+    if (note.status === "void") continue;
+    for (const line of note.content.lines) {
+      const lineNo = creditedLine(line.cause, invoice.invoiceId);
+      if (lineNo === undefined) continue;
+      const given = money(code, -parseMoney(line.amount, code).minor);
+      credited.set(lineNo, plus(credited.get(lineNo) ?? money(code, 0n), given));
+    }
+  }
+  return credited;
+}
