@@ -3,6 +3,7 @@ import { Problem } from "../domain/refusals/index.ts";
 import type { AddCommand, Context, ExitCode, Run } from "./command.ts";
 import { exitCodes } from "./command.ts";
 import { addCatalog } from "./commands/catalog.ts";
+import { addDemo } from "./commands/demo.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addRate } from "./commands/rate.ts";
@@ -17,6 +18,7 @@ import { version } from "./version.ts";
 const commands: readonly AddCommand[] = [
   addUp,
   addCatalog,
+  addDemo,
   addRate,
   addUsageImport,
   addMigrate,
