@@ -1,6 +1,6 @@
 import { type PricedUsage, type Rate, ratePrimary } from "../domain/invoicing/index.ts";
 import { type ProofSlice, type ProofUsage, recompute } from "../domain/proof/index.ts";
-import { formatDecimal, longDecimal, negate, one, sumOf } from "../kit/decimal.ts";
+import { formatDecimal, longDecimal, one, sumOf } from "../kit/decimal.ts";
 import { toDecimal, money, toMoney } from "../kit/money.ts";
 import { currency } from "../kit/currency.ts";
 
@@ -41,19 +41,17 @@ export const rateIndependently: Rate = (slices) => {
 const proofSlice = (one: PricedUsage): ProofSlice => ({
   document: one.version.definition,
   usage: proofUsage(one),
+  ...(one.splitsByDimension ? { covered: formatDecimal(one.covered) } : {}),
 });
 
 function proofUsage(priced: PricedUsage): ProofUsage[] {
   if (!priced.splitsByDimension)
     return [{ quantity: formatDecimal(priced.quantity), events: priced.eventCount.toString() }];
-  const parts = priced.byDimensions.map(
+  return priced.byDimensions.map(
     (part): ProofUsage => ({
       quantity: formatDecimal(part.quantity),
       events: part.eventCount.toString(),
       dimensions: JSON.parse(part.dimensions) as Record<string, string>,
     }),
   );
-  return priced.covered.isZero()
-    ? parts
-    : [...parts, { quantity: formatDecimal(negate(priced.covered)) }];
 }

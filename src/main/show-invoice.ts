@@ -16,7 +16,7 @@ export function invoiceText(content: IssuedContent): string {
   const sum = (label: string, amount: string) =>
     right(label, moneyText("en", parseMoney(amount, code)));
   return [
-    spread(`Invoice ${content.number}`, `${content.parties.issuer["name"]}`),
+    spread(`Invoice ${content.number}`, String(content.parties.issuer["name"])),
     spread(`${content.account.name}`, period),
     spread(`issued ${dayText("en", content.issued_on)}`, `due ${dayText("en", content.due_on)}`),
     rule,

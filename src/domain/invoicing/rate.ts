@@ -1,6 +1,12 @@
 import { canonicalJson } from "../../kit/canonical-json.ts";
-import { decimalOf, isZero, negate } from "../../kit/decimal.ts";
-import { explain, type PriceSlice, ratePeriod, type Usage } from "../rating/index.ts";
+import { decimalOf } from "../../kit/decimal.ts";
+import {
+  explain,
+  type PriceSlice,
+  ratePeriod,
+  type Usage,
+  withoutCovered,
+} from "../rating/index.ts";
 import type { PricedUsage, Rate, Segment } from "./charges.ts";
 
 /** The rating that invoices use: all slices of the period in one, so that tiers go on from one price to the next. */
@@ -32,7 +38,7 @@ const priceSlice = (one: PricedUsage): PriceSlice => ({
   usage: usageOf(one),
 });
 
-function usageOf(one: PricedUsage): Usage[] {
+function usageOf(one: PricedUsage): readonly Usage[] {
   if (!one.splitsByDimension)
     return [{ quantity: one.quantity, events: decimalOf(one.eventCount) }];
   const parts = one.byDimensions.map(
@@ -42,6 +48,5 @@ function usageOf(one: PricedUsage): Usage[] {
       dimensions: JSON.parse(part.dimensions) as Record<string, string>,
     }),
   );
-  // What allowances and batches paid for comes off the whole, not off one dimension.
-  return isZero(one.covered) ? parts : [...parts, { quantity: negate(one.covered) }];
+  return withoutCovered(one.version.price, parts, one.covered);
 }

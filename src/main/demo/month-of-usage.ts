@@ -20,15 +20,16 @@ const seed = 20_250_101;
  */
 export function monthOfUsage(period: Period, subject: string): UsageEvent[] {
   const random = seededRandom(seed);
+  const below = (limit: number) => random.below(limit);
   const events: UsageEvent[] = [];
   const days = Math.floor((period.endsAt - period.startsAt) / day);
   const moment = (fromHour: number, hours: number): Instant =>
     (period.startsAt +
-      random.below(days) * day +
-      (fromHour + random.below(hours)) * hour +
-      random.below(60) * minute +
-      random.below(60_000_000 / 60) * 60 +
-      random.below(59) * second) as Instant;
+      below(days) * day +
+      (fromHour + below(hours)) * hour +
+      below(60) * minute +
+      below(60_000_000 / 60) * 60 +
+      below(59) * second) as Instant;
   const add = (type: string, time: Instant, data: Record<string, string>) => {
     events.push({
       source: "demo",
@@ -44,14 +45,14 @@ export function monthOfUsage(period: Period, subject: string): UsageEvent[] {
 
   // The batch of 1,000 is bought at the start of the month; what goes beyond it is overage.
   for (let i = 0; i < demoMonth.sms; i++) add("sms.sent", moment(7, 13), { value: "1" });
-  for (const tokens of partsOf(demoMonth.tokens, 180, random.below))
+  for (const tokens of partsOf(demoMonth.tokens, 180, below))
     add("ai.completion", moment(8, 11), { tokens: String(tokens) });
   for (let i = 0; i < demoMonth.jobs; i++)
-    add("job.sponsored", moment(9, 8), { value: "1", board: boards[random.below(3)] as string });
-  for (const requests of partsOf(demoMonth.requests, 2_400, random.below))
+    add("job.sponsored", moment(9, 8), { value: "1", board: boards[below(3)] as string });
+  for (const requests of partsOf(demoMonth.requests, 2_400, below))
     add("api.requested", moment(0, 23), { value: String(requests) });
   for (let user = 1; user <= demoMonth.users; user++) {
-    const visits = 1 + random.below(20);
+    const visits = 1 + below(20);
     for (let i = 0; i < visits; i++)
       add("session.started", moment(7, 12), { user: `user-${user}` });
   }
