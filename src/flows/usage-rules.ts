@@ -1,5 +1,6 @@
 import { type Meter, readMeter } from "../domain/catalog/index.ts";
 import { indexMeters, type MeterIndex, type Place } from "../domain/usage/index.ts";
+import { assert } from "../kit/assert.ts";
 import { getCatalog } from "../store/catalog.ts";
 import type { Store } from "../store/connect.ts";
 import {
@@ -127,17 +128,21 @@ export function openRuleBook(store: Store): RuleBook {
       return rules;
     },
     async read(orgId, subjects) {
-      const rules = current(orgId);
-      if (rules === undefined) {
-        const fresh = await readRules(orgId, [...new Set(subjects)]);
-        if (books.size >= organizationsMax) forgetIdle();
-        books.set(orgId, fresh);
-        return fresh;
+      for (;;) {
+        const rules = current(orgId);
+        if (rules === undefined) {
+          const fresh = await readRules(orgId, [...new Set(subjects)]);
+          if (books.size >= organizationsMax) forgetIdle();
+          books.set(orgId, fresh);
+          return fresh;
+        }
+        // A look in between forgets names that nobody has asked for, so those known already are asked for too.
+        for (const subject of subjects) rules.asked.add(subject);
+        const unknown = [...new Set(subjects)].filter((subject) => !rules.placings.has(subject));
+        if (unknown.length === 0) return rules;
+        for (const [subject, placing] of await place(orgId, unknown))
+          rules.placings.set(subject, placing);
       }
-      const unknown = [...new Set(subjects)].filter((subject) => !rules.placings.has(subject));
-      for (const [subject, placing] of await place(orgId, unknown))
-        rules.placings.set(subject, placing);
-      return rules;
     },
     newest: (orgId) => books.get(orgId),
     forget(orgIds) {
@@ -164,7 +169,8 @@ export function placeOf(
   placing: Placing | undefined,
   onlyProjectId: string | null,
 ): { place: Place | undefined; isForeignProject: boolean } {
-  const place = placing?.kind === "place" ? placing.place : undefined;
+  assert(placing, "an event was judged before its subject was looked up");
+  const place = placing.kind === "place" ? placing.place : undefined;
   const isOff = onlyProjectId !== null && place !== undefined && place.projectId !== onlyProjectId;
-  return { place, isForeignProject: placing?.kind === "foreign" || isOff };
+  return { place, isForeignProject: placing.kind === "foreign" || isOff };
 }

@@ -1,0 +1,57 @@
+// npm run bench: the promises of the README, measured. Every row is the median of five with its spread; rates are also
+// quoted against the raw limit of the same database in the same run. `--quick` takes three smaller samples.
+import { cpus, totalmem } from "node:os";
+import { install } from "./installation.mjs";
+import { load, rawCopy, rawUnnest, sample } from "./ingest.mjs";
+
+const quick = process.argv.includes("--quick");
+const repeats = quick ? 3 : 5;
+const scale = quick ? 0.3 : 1;
+
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+const whole = (value) => Math.round(value).toLocaleString("en-US");
+const spread = (values, show = whole) => `${show(Math.min(...values))} … ${show(Math.max(...values))}`;
+
+function row(title, values, unit, promise, show = whole) {
+  const line = `${title.padEnd(46)} ${`${show(median(values))} ${unit}`.padStart(16)}   ${spread(values, show).padEnd(22)} ${promise}`;
+  process.stdout.write(`${line.trimEnd()}\n`);
+}
+
+const at = await install();
+try {
+  const { rows: versionRows } = await at.env.store.pool.query("select version()");
+  process.stdout.write(
+    `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB · Node ${process.versions.node} · ${versionRows[0].version.split(" on ")[0]} (embedded, durable commits)\n` +
+      `npm run bench${quick ? " -- --quick" : ""} · load generator on the same cores · median of ${repeats}, spread\n\n`,
+  );
+  const batches = { connections: 64, batch: 100, events: 300_000 * scale };
+  const singles = { connections: 64, batch: 1, events: 60_000 * scale };
+  await load(at, { ...batches, events: 60_000 });
+  await load(at, { ...singles, events: 10_000 });
+
+  const found = { copy: [], unnest: [], ratio: [], batch: [], single: [] };
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    found.copy.push(await rawCopy(at, 200_000 * scale));
+    found.unnest.push(await rawUnnest(at, 200_000 * scale));
+    found.batch.push(await sample(at, batches));
+    found.single.push(await sample(at, singles));
+    found.ratio.push(found.batch.at(-1).perSecond / found.copy.at(-1));
+  }
+  const of = (samples, name) => samples.map((one) => one[name]);
+  const two = (value) => value.toFixed(2);
+  row("raw: COPY, same unique key", found.copy, "/s", "");
+  row("raw: INSERT from unnest, same unique key", found.unnest, "/s", "");
+  row("ingest over HTTP, batches of 100", of(found.batch, "perSecond"), "/s", "≥ 60,000");
+  row("  against raw COPY", found.ratio, "×", "≥ 0.35", two);
+  row("  server CPU per event", of(found.batch, "serverMicros"), "µs", "", two);
+  row("ingest over HTTP, one event a request", of(found.single, "perSecond"), "/s", "≥ 12,000");
+  row("  p99", of(found.single, "p99"), "ms", "< 25", two);
+  row("  server CPU per event", of(found.single, "serverMicros"), "µs", "", two);
+  row("server memory under this load, peak", of(found.single, "memory"), "MB", "< 300");
+  const cold = [];
+  for (let repeat = 0; repeat < repeats; repeat++)
+    cold.push(await at.restart(() => load(at, { connections: 1, batch: 1, events: 1 })));
+  row("start after SIGKILL to first accepted event", cold, "s", "< 3", two);
+} finally {
+  await at.remove();
+}
