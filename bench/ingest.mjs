@@ -11,14 +11,28 @@ let runs = 0;
 
 /** Send this many events and say how it went. */
 export function load(at, { connections, batch, events }) {
-  const order = { port: at.port, key: at.key, subjects: at.subjects, connections, batch, events, run: ++runs };
+  const order = {
+    port: at.port,
+    key: at.key,
+    subjects: at.subjects,
+    connections,
+    batch,
+    events,
+    run: ++runs,
+  };
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, [loader, JSON.stringify(order)], { maxBuffer: 1e7 }, (error, out) => {
-      if (error) return reject(new Error(error.message.slice(-2000)));
-      const result = JSON.parse(out);
-      if (result.refused > 0) return reject(new Error(`${result.refused} requests were refused: ${result.latest}`));
-      resolve(result);
-    });
+    execFile(
+      process.execPath,
+      [loader, JSON.stringify(order)],
+      { maxBuffer: 1e7 },
+      (error, out) => {
+        if (error) return reject(new Error(error.message.slice(-2000)));
+        const result = JSON.parse(out);
+        if (result.refused > 0)
+          return reject(new Error(`${result.refused} requests were refused: ${result.latest}`));
+        resolve(result);
+      },
+    );
   });
 }
 
@@ -28,16 +42,18 @@ export async function rawCopy(at, rows) {
   const chunks = [chunksOf(at, half), chunksOf(at, half)];
   return withRawTable(at, async (clients) => {
     const started = performance.now();
-    await Promise.all(clients.map(async (client, index) => {
-      for (const chunk of chunks[index]) {
-        const stream = client.query(copyFrom.from("copy raw_event from stdin"));
-        await new Promise((resolve, reject) => {
-          stream.on("error", reject);
-          stream.on("finish", resolve);
-          stream.end(chunk);
-        });
-      }
-    }));
+    await Promise.all(
+      clients.map(async (client, index) => {
+        for (const chunk of chunks[index]) {
+          const stream = client.query(copyFrom.from("copy raw_event from stdin"));
+          await new Promise((resolve, reject) => {
+            stream.on("error", reject);
+            stream.on("finish", resolve);
+            stream.end(chunk);
+          });
+        }
+      }),
+    );
     return (half * 2) / ((performance.now() - started) / 1000);
   });
 }
@@ -46,16 +62,20 @@ export async function rawCopy(at, rows) {
 export async function rawUnnest(at, rows) {
   const half = Math.floor(rows / 2);
   return withRawTable(at, async (clients) => {
-    const batches = clients.map(() => Array.from({ length: Math.ceil(half / 4_000) }, () => columnsOf(at, 4_000)));
+    const batches = clients.map(() =>
+      Array.from({ length: Math.ceil(half / 4_000) }, () => columnsOf(at, 4_000)),
+    );
     const started = performance.now();
-    await Promise.all(clients.map(async (client, index) => {
-      for (const values of batches[index])
-        await client.query({
-          name: "raw",
-          text: "insert into raw_event (org_id, event_key, account_id, seq, project_id, type, source, id, subject, time, received_at, data, chain) select $1, k, a, s, p, 'llm.call', 'bench/load', i, u, $2, $2, d, decode('00', 'hex') from unnest($3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::json[]) as n (k, a, s, p, i, u, d) on conflict do nothing",
-          values,
-        });
-    }));
+    await Promise.all(
+      clients.map(async (client, index) => {
+        for (const values of batches[index])
+          await client.query({
+            name: "raw",
+            text: "insert into raw_event (org_id, event_key, account_id, seq, project_id, type, source, id, subject, time, received_at, data, chain) select $1, k, a, s, p, 'llm.call', 'bench/load', i, u, $2, $2, d, decode('00', 'hex') from unnest($3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::json[]) as n (k, a, s, p, i, u, d) on conflict do nothing",
+            values,
+          });
+      }),
+    );
     return (Math.ceil(half / 4_000) * 8_000) / ((performance.now() - started) / 1000);
   });
 }

@@ -89,12 +89,30 @@ async function prepare(env) {
     binding: env.id("binding"),
     slug: `project-${index}`,
   }));
-  await pool.query("insert into organization (org_id, slug, name, created_at) values ($1, 'bench', 'Bench', '2024-01-01')", [orgId]);
-  const columns = [rows.map((r) => r.account), rows.map((r) => r.project), rows.map((r) => r.binding), rows.map((r) => r.slug)];
-  const from = "unnest($2::text[], $3::text[], $4::text[], $5::text[]) as n (account, project, binding, slug)";
-  await pool.query(`insert into billing_account (org_id, account_id, slug, name, currency, created_at) select $1, account, slug, slug, 'USD', '2024-01-01' from ${from}`, [orgId, ...columns]);
-  await pool.query(`insert into project (org_id, project_id, slug, name, created_at) select $1, project, slug, slug, '2024-01-01' from ${from}`, [orgId, ...columns]);
-  await pool.query(`insert into binding (org_id, binding_id, project_id, account_id, effective_from, created_by, created_at) select $1, binding, project, account, '2024-01-01', 'bench', '2024-01-01' from ${from}`, [orgId, ...columns]);
+  await pool.query(
+    "insert into organization (org_id, slug, name, created_at) values ($1, 'bench', 'Bench', '2024-01-01')",
+    [orgId],
+  );
+  const columns = [
+    rows.map((r) => r.account),
+    rows.map((r) => r.project),
+    rows.map((r) => r.binding),
+    rows.map((r) => r.slug),
+  ];
+  const from =
+    "unnest($2::text[], $3::text[], $4::text[], $5::text[]) as n (account, project, binding, slug)";
+  await pool.query(
+    `insert into billing_account (org_id, account_id, slug, name, currency, created_at) select $1, account, slug, slug, 'USD', '2024-01-01' from ${from}`,
+    [orgId, ...columns],
+  );
+  await pool.query(
+    `insert into project (org_id, project_id, slug, name, created_at) select $1, project, slug, slug, '2024-01-01' from ${from}`,
+    [orgId, ...columns],
+  );
+  await pool.query(
+    `insert into binding (org_id, binding_id, project_id, account_id, effective_from, created_by, created_at) select $1, binding, project, account, '2024-01-01', 'bench', '2024-01-01' from ${from}`,
+    [orgId, ...columns],
+  );
   const { meter } = readMeter({
     key: "tokens",
     name: "Tokens",
@@ -102,10 +120,15 @@ async function prepare(env) {
     aggregation: "sum",
     value_property: "tokens",
     unit: "token",
-    dimensions: [{ key: "model" }],
   });
   await env.store.db.transaction().execute(async (tx) => {
-    const stored = { meterId: env.id("meter"), key: "tokens", eventType: "llm.call", status: "published", definition: writeMeter(meter) };
+    const stored = {
+      meterId: env.id("meter"),
+      key: "tokens",
+      eventType: "llm.call",
+      status: "published",
+      definition: writeMeter(meter),
+    };
     await saveMeter(tx, stored, env.now());
     await bumpCatalogVersion(tx);
   });

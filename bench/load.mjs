@@ -31,7 +31,11 @@ function anyName() {
 }
 
 const digits = 12;
-const idStart = `${Array.from({ length: 6 }, () => Math.floor(fraction() * 65536).toString(16).padStart(4, "0")).join("")}-`;
+const idStart = `${Array.from({ length: 6 }, () =>
+  Math.floor(fraction() * 65536)
+    .toString(16)
+    .padStart(4, "0"),
+).join("")}-`;
 const time = new Date().toISOString();
 const models = ["small", "medium", "large"];
 
@@ -51,10 +55,14 @@ function template() {
   const bytes = Buffer.from(head + body);
   const holes = [];
   const mark = Buffer.from(idStart);
-  for (let at = bytes.indexOf(mark); at >= 0; at = bytes.indexOf(mark, at + 1)) holes.push(at + mark.length);
+  for (let at = bytes.indexOf(mark); at >= 0; at = bytes.indexOf(mark, at + 1))
+    holes.push(at + mark.length);
   return { bytes, holes };
 }
-const templates = Array.from({ length: Math.max(64, Math.min(2_000, Math.ceil(20_000 / batch))) }, template);
+const templates = Array.from(
+  { length: Math.max(64, Math.min(2_000, Math.ceil(20_000 / batch))) },
+  template,
+);
 
 let counter = 0;
 let sent = 0;
@@ -79,43 +87,52 @@ function nextRequest() {
 
 const whole = Buffer.from(`{"accepted":${batch},`);
 const started = process.hrtime.bigint();
-await Promise.all(Array.from({ length: connections }, () => new Promise((done, failed) => {
-  const socket = connect(port, "127.0.0.1");
-  socket.setNoDelay(true);
-  let pending = Buffer.alloc(0);
-  let at = 0;
-  const send = () => {
-    if (sent >= events) {
-      socket.end();
-      done();
-      return;
-    }
-    at = performance.now();
-    socket.write(nextRequest());
-  };
-  socket.on("connect", send);
-  socket.on("error", failed);
-  socket.on("data", (chunk) => {
-    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-    const end = pending.indexOf("\r\n\r\n");
-    if (end < 0) return;
-    const head = pending.latin1Slice(0, end).toLowerCase();
-    const length = Number(/content-length: (\d+)/.exec(head)?.[1] ?? Number.NaN);
-    let complete = pending.length >= end + 4 + length;
-    if (Number.isNaN(length)) complete = pending.subarray(-5).equals(Buffer.from("0\r\n\r\n"));
-    if (!complete) return;
-    latencies[answers++] = performance.now() - at;
-    if (pending.indexOf(whole, end) >= 0) accepted += batch;
-    else {
-      refused++;
-      latest = pending.toString().slice(0, 600);
-    }
-    pending = Buffer.alloc(0);
-    send();
-  });
-})));
+await Promise.all(
+  Array.from(
+    { length: connections },
+    () =>
+      new Promise((done, failed) => {
+        const socket = connect(port, "127.0.0.1");
+        socket.setNoDelay(true);
+        let pending = Buffer.alloc(0);
+        let at = 0;
+        const send = () => {
+          if (sent >= events) {
+            socket.end();
+            done();
+            return;
+          }
+          at = performance.now();
+          socket.write(nextRequest());
+        };
+        socket.on("connect", send);
+        socket.on("error", failed);
+        socket.on("data", (chunk) => {
+          pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+          const end = pending.indexOf("\r\n\r\n");
+          if (end < 0) return;
+          const head = pending.latin1Slice(0, end).toLowerCase();
+          const length = Number(/content-length: (\d+)/.exec(head)?.[1] ?? Number.NaN);
+          let complete = pending.length >= end + 4 + length;
+          if (Number.isNaN(length))
+            complete = pending.subarray(-5).equals(Buffer.from("0\r\n\r\n"));
+          if (!complete) return;
+          latencies[answers++] = performance.now() - at;
+          if (pending.indexOf(whole, end) >= 0) accepted += batch;
+          else {
+            refused++;
+            latest = pending.toString().slice(0, 600);
+          }
+          pending = Buffer.alloc(0);
+          send();
+        });
+      }),
+  ),
+);
 const seconds = Number(process.hrtime.bigint() - started) / 1e9;
 const sorted = latencies.subarray(0, answers).toSorted();
 const at = (share) => sorted[Math.min(answers - 1, Math.floor(share * answers))];
 const cpu = process.cpuUsage();
-process.stdout.write(`${JSON.stringify({ seconds, accepted, refused, latest, p50: at(0.5), p99: at(0.99), cpuSeconds: (cpu.user + cpu.system) / 1e6 })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ seconds, accepted, refused, latest, p50: at(0.5), p99: at(0.99), cpuSeconds: (cpu.user + cpu.system) / 1e6 })}\n`,
+);

@@ -10,7 +10,8 @@ const scale = quick ? 0.3 : 1;
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const whole = (value) => Math.round(value).toLocaleString("en-US");
-const spread = (values, show = whole) => `${show(Math.min(...values))} … ${show(Math.max(...values))}`;
+const spread = (values, show = whole) =>
+  `${show(Math.min(...values))} … ${show(Math.max(...values))}`;
 
 function row(title, values, unit, promise, show = whole) {
   const line = `${title.padEnd(46)} ${`${show(median(values))} ${unit}`.padStart(16)}   ${spread(values, show).padEnd(22)} ${promise}`;

@@ -4,6 +4,7 @@ import { type TestEnv, testEnv } from "../../test/harness/database.ts";
 import { eventKeyOf } from "../../test/harness/usage.ts";
 import { system } from "../domain/audit/index.ts";
 import type { Meter } from "../domain/catalog/index.ts";
+import { writeUnits } from "../domain/grants/index.ts";
 import { bucketOf, indexMeters, matchEvent } from "../domain/usage/index.ts";
 import { formatDecimal } from "../kit/decimal.ts";
 import { hour, type Instant, instant, minute, type Period, period, shift } from "../kit/time.ts";
@@ -74,7 +75,7 @@ async function store(tx: Tx, meters: Meter[], one: Stored) {
   const match = matchEvent(indexMeters(meters), { type: "call", data, isCorrection });
   if (match.kind !== "measured") throw new Error(match.kind);
   for (const { meter, quantity, dimensions } of match.measurements) {
-    const amount = formatDecimal(quantity);
+    const amount = writeUnits(quantity);
     const reads = !isCorrection && !["count", "sum", "unique"].includes(meter.aggregation);
     const reading = reads ? amount : null;
     await sql`

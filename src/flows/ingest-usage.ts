@@ -99,7 +99,7 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
 
   /** All of an account's events take the same lane; what no account pays for goes by its identity. */
   function committerOf(ticket: Ticket): Committer {
-    const { verdict } = ticket.arrival;
+    const { verdict } = ticket;
     const name = verdict.kind === "measured" ? verdict.accountId : ticket.key;
     return committers[hashOf(name) % committers.length] as Committer;
   }
@@ -131,10 +131,9 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
         own.map((ticket) => ticket.event),
       );
       for (const ticket of own) {
-        const { event, submission } = ticket;
-        const verdict = judge(submission, event, rules, originals.get(originalKey(event)));
+        const { event, request } = ticket;
         ticket.rules = rules;
-        ticket.arrival = { ...ticket.arrival, verdict };
+        ticket.verdict = judge(request.submission, event, rules, originals.get(originalKey(event)));
       }
     }
     const staying: Ticket[] = [];
@@ -179,30 +178,19 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
       }
       return new Promise<Fate[]>((resolve, reject) => {
         const fates: Fate[] = Array.from({ length: events.length });
-        let open = events.length;
+        const request = { submission, fates, open: events.length, resolve, reject };
         const shares = new Map<Committer, Ticket[]>();
         events.forEach((event, index) => {
-          const key = eventKey(event.source, event.id);
           const original = event.corrects === null ? undefined : originals.get(originalKey(event));
-          const verdict = judge(submission, event, rules, original);
           const ticket: Ticket = {
             orgId,
-            key,
+            key: eventKey(event.source, event.id),
             event,
-            submission,
+            receivedAt: submission.receivedAt?.[index] ?? now,
+            verdict: judge(submission, event, rules, original),
             rules,
-            arrival: {
-              orgId,
-              key,
-              event,
-              receivedAt: submission.receivedAt?.[index] ?? now,
-              verdict,
-            },
-            done(fate) {
-              fates[index] = fate;
-              if (--open === 0) resolve(fates);
-            },
-            failed: reject,
+            request,
+            index,
           };
           const home = committerOf(ticket);
           const share = shares.get(home);

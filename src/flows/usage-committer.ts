@@ -1,9 +1,11 @@
 import {
   accountName,
   type Arrival,
+  eventKey,
   eventName,
   type Fate,
   type Head,
+  headAfter,
   type Known,
   type MeterIndex,
   matchEvent,
@@ -11,9 +13,7 @@ import {
   type Original,
   type Settlement,
   settle,
-  type UsageEvent,
 } from "../domain/usage/index.ts";
-import { eventKey } from "../domain/usage/index.ts";
 import type { MakeId } from "../kit/ids.ts";
 import type { Store } from "../store/connect.ts";
 import {
@@ -36,17 +36,20 @@ import type { Submission } from "./ingest-usage.ts";
 import { drawsOf, openPrepaidBook } from "./usage-prepaid.ts";
 import type { Rules } from "./usage-rules.ts";
 
-/** An event on its way through a lane, and who waits for it. */
-export type Ticket = {
-  readonly orgId: string;
-  readonly key: string;
-  readonly event: UsageEvent;
-  readonly submission: Submission;
-  /** What it was judged by, and the verdict: both anew when the rules have changed. */
+/** An event on its way through a lane, with the rules it was judged by and who waits for it. */
+export type Ticket = Arrival & {
   rules: Rules;
-  arrival: Arrival;
-  readonly done: (fate: Fate) => void;
-  readonly failed: (error: unknown) => void;
+  readonly request: PendingRequest;
+  readonly index: number;
+};
+
+/** A request that is answered when every one of its events has its fate. */
+export type PendingRequest = {
+  readonly submission: Submission;
+  readonly fates: Fate[];
+  open: number;
+  readonly resolve: (fates: Fate[]) => void;
+  readonly reject: (error: unknown) => void;
 };
 
 /** What a committer needs of the pipeline it belongs to. */
@@ -123,7 +126,7 @@ export function openCommitter(host: CommitterHost): Committer {
       } catch (error) {
         const next = await recover(error, tickets, until, attempt);
         if (next === "give_up") {
-          for (const ticket of tickets) ticket.failed(error);
+          for (const ticket of tickets) ticket.request.reject(error);
           host.left(tickets.length);
           return;
         }
@@ -174,19 +177,16 @@ export function openCommitter(host: CommitterHost): Committer {
       for (const [name, head] of read) heads.set(name, head);
     }
     const suspects = tickets.filter(
-      (t) => t.arrival.verdict.kind !== "measured" || t.rules.holdsEvents || t.submission.isReplay,
+      (t) => t.verdict.kind !== "measured" || t.rules.holdsEvents || t.request.submission.isReplay,
     );
     const known: ReadonlyMap<string, Known> =
       suspects.length > 0 ? await loadKnown(current, suspects) : new Map();
-    const settlement = settle(
-      tickets.map((t) => t.arrival),
-      {
-        heads,
-        known,
-        originals: new Map(),
-        prepaid: await prepaid.load(current, tickets, heads),
-      },
-    );
+    const settlement = settle(tickets, {
+      heads,
+      known,
+      originals: new Map(),
+      prepaid: await prepaid.load(current, tickets, heads),
+    });
     if (savesSomething(settlement))
       await saveAtOnce(current, settlement, drawsOf(settlement, host.makeId), judgedBy(tickets));
     return settlement;
@@ -197,15 +197,12 @@ export function openCommitter(host: CommitterHost): Committer {
     try {
       const locked = await lockHeads(current, accounts, judgedBy(tickets));
       const known = await loadKnown(current, tickets);
-      const settlement = settle(
-        tickets.map((t) => t.arrival),
-        {
-          heads: locked,
-          known,
-          originals: await originalsOf(current, tickets),
-          prepaid: await prepaid.load(current, tickets, locked),
-        },
-      );
+      const settlement = settle(tickets, {
+        heads: locked,
+        known,
+        originals: await originalsOf(current, tickets),
+        prepaid: await prepaid.load(current, tickets, locked),
+      });
       await saveLocked(current, settlement, drawsOf(settlement, host.makeId));
       const quiet = settlement.fates.every(({ kind }) => kind === "accepted") && headsAgree(locked);
       careful = quiet ? careful - 1 : carefulGroups;
@@ -229,8 +226,8 @@ export function openCommitter(host: CommitterHost): Committer {
   function remember(settlement: Settlement): void {
     if (heads.size > headsMax) heads.clear();
     prepaid.remember(settlement);
-    for (const { orgId, accountId, after } of settlement.accounts)
-      heads.set(accountName(orgId, accountId), after);
+    for (const account of settlement.accounts)
+      heads.set(accountName(account.orgId, account.accountId), headAfter(account));
   }
 
   function answer(tickets: readonly Ticket[], settlement: Settlement): void {
@@ -238,8 +235,11 @@ export function openCommitter(host: CommitterHost): Committer {
       const rules = tickets.find((ticket) => ticket.orgId === orgId)?.rules;
       if (rules) rules.holdsEvents = true;
     }
-    tickets.forEach((ticket, index) => ticket.done(settlement.fates[index] as Fate));
     host.left(tickets.length);
+    tickets.forEach(({ request, index }, position) => {
+      request.fates[index] = settlement.fates[position] as Fate;
+      if (--request.open === 0) request.resolve(request.fates);
+    });
   }
 
   function kick(): void {
@@ -268,12 +268,9 @@ const savesSomething = (s: Settlement): boolean =>
 
 function accountsOf(tickets: readonly Ticket[]): Map<string, AccountKey> {
   const found = new Map<string, AccountKey>();
-  for (const { orgId, arrival } of tickets) {
-    if (arrival.verdict.kind !== "measured") continue;
-    const { accountId } = arrival.verdict;
-    const name = accountName(orgId, accountId);
-    if (!found.has(name)) found.set(name, { orgId, accountId });
-  }
+  for (const { orgId, verdict } of tickets)
+    if (verdict.kind === "measured" && !found.has(verdict.accountName))
+      found.set(verdict.accountName, { orgId, accountId: verdict.accountId });
   return found;
 }
 

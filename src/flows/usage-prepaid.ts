@@ -4,7 +4,6 @@ import {
   grantsAfter,
   type OpenGrant,
   type Units,
-  unitsOf,
 } from "../domain/grants/index.ts";
 import { periodAt } from "../domain/invoicing/index.ts";
 import { accountName, type Head, type Prepaid, type Settlement } from "../domain/usage/index.ts";
@@ -47,7 +46,7 @@ const accountsMax = 100_000;
 const firstPage = 16;
 const wholePage = 1_000_000;
 
-type Need = PoolKey & { total: Units; until: Instant; readonly account: string };
+type Need = PoolKey & { since: Instant; total: Units; until: Instant; readonly account: string };
 
 export function openPrepaidBook(): PrepaidBook {
   const kept = new Map<string, Kept>();
@@ -99,10 +98,10 @@ export function openPrepaidBook(): PrepaidBook {
 
     remember(settlement) {
       if (kept.size > accountsMax) this.clear();
-      for (const { orgId, accountId, before, after, drawn } of settlement.accounts) {
+      for (const { orgId, accountId, before, drawn } of settlement.accounts) {
         const account = kept.get(accountName(orgId, accountId));
         if (account?.version !== before.version) continue;
-        account.version = after.version;
+        account.version = before.version + 1;
         for (const [meter, pool] of drawn) {
           const keptPool = account.pools.get(meter);
           if (keptPool) keptPool.grants = grantsAfter(pool);
@@ -123,33 +122,34 @@ export function openPrepaidBook(): PrepaidBook {
 
 /** One need per account and additive meter: how much in all, and over which event times. */
 function needsOf(tickets: readonly Ticket[]): Need[] {
-  const needs = new Map<string, Need>();
-  for (const { orgId, arrival } of tickets) {
-    if (arrival.verdict.kind !== "measured") continue;
-    const { accountId, measurements } = arrival.verdict;
-    const { time } = arrival.event;
+  const byAccount = new Map<string, Need[]>();
+  const all: Need[] = [];
+  for (const { orgId, event, receivedAt, verdict } of tickets) {
+    if (verdict.kind !== "measured") continue;
+    const { accountId, accountName: account, measurements } = verdict;
+    const { time } = event;
+    let needs = byAccount.get(account);
+    if (needs === undefined) {
+      needs = [];
+      byAccount.set(account, needs);
+    }
     for (const { meter, quantity } of measurements) {
       if (meter.aggregation !== "sum" && meter.aggregation !== "count") continue;
-      const name = `${orgId}\n${accountId}\n${meter.key}`;
-      const need = needs.get(name);
+      const need = needs.find(({ pool }) => pool === meter.key);
       if (need === undefined) {
-        needs.set(name, {
-          orgId,
-          accountId,
-          pool: meter.key,
-          account: accountName(orgId, accountId),
-          since: time,
-          until: Math.max(time, arrival.receivedAt) as Instant,
-          total: unitsOf(quantity),
-        });
+        const until = Math.max(time, receivedAt) as Instant;
+        const made = { orgId, accountId, pool: meter.key, account, since: time, until };
+        const first: Need = { ...made, total: quantity };
+        needs.push(first);
+        all.push(first);
         continue;
       }
-      if (time < need.since) (need as { since: Instant }).since = time;
+      if (time < need.since) need.since = time;
       if (time > need.until) need.until = time;
-      need.total = addUnits(need.total, unitsOf(quantity));
+      need.total = addUnits(need.total, quantity);
     }
   }
-  return [...needs.values()];
+  return all;
 }
 
 /** Whether grants that are valid for all the event times hold what is needed: then no other grant can be reached. */

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Place } from "../domain/usage/index.ts";
+import { type Place, payerIn } from "../domain/usage/index.ts";
 import { readInstant } from "./columns.ts";
 import type { Db } from "./connect.ts";
 
@@ -41,16 +41,19 @@ export async function loadPlacings(db: Db, names: readonly SubjectName[]): Promi
       from binding where org_id = n.org_id and project_id = p.project_id
     ) b on true
     order by n.position`.execute(db);
-  return rows.map(placingOf);
+  return rows.map((row, index) => placingOf(row, names[index]?.orgId ?? ""));
 }
 
-function placingOf(row: PlacingRow): Placing {
+function placingOf(row: PlacingRow, orgId: string): Placing {
   if (row.project_id === null) return { kind: row.is_foreign ? "foreign" : "unknown" };
   const payers = row.payers ?? [];
-  const bindings = (row.starts ?? []).map((from, index) => ({
-    from: readInstant(from),
-    accountId: payers[index] ?? null,
-  }));
+  const bindings = (row.starts ?? []).map((from, index) => {
+    const accountId = payers[index] ?? null;
+    return {
+      from: readInstant(from),
+      payer: accountId === null ? null : payerIn(orgId, accountId),
+    };
+  });
   return { kind: "place", place: { projectId: row.project_id, bindings } };
 }
 

@@ -1,11 +1,15 @@
 import { sql } from "kysely";
-import { eventKey } from "../domain/usage/index.ts";
+import { eventKey, payerIn } from "../domain/usage/index.ts";
 import type { Instant } from "../kit/time.ts";
 import { readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
 import type { Db } from "./connect.ts";
 
 /** Where an event that others may correct was counted. */
-export type CorrectedEvent = { readonly accountId: string; readonly projectId: string };
+export type CorrectedEvent = {
+  readonly accountId: string;
+  readonly accountName: string;
+  readonly projectId: string;
+};
 
 /** The accounts and projects of stored events, by key (32 hex digits). */
 export async function findCorrected(
@@ -17,7 +21,7 @@ export async function findCorrected(
     select replace(event_key::text, '-', '') as key, account_id, project_id from usage_event
     where org_id = ${orgId} and event_key = any(${keys}::uuid[])`.execute(db);
   return new Map(
-    rows.map((row) => [row.key, { accountId: row.account_id, projectId: row.project_id }]),
+    rows.map((row) => [row.key, { ...payerIn(orgId, row.account_id), projectId: row.project_id }]),
   );
 }
 

@@ -18,7 +18,7 @@ import { formatInstant, type Instant } from "../kit/time.ts";
 import { readInstant, writeInstant } from "./columns.ts";
 import { type PipelineStatement, runPipeline, type TextRows } from "./pipeline.ts";
 import { type DrawToSave, drawStatements } from "./usage-draws.ts";
-import { encodeEvents, eventColumns } from "./usage-rows.ts";
+import { emptyScratch, encodeEvents, eventColumns, type Scratch } from "./usage-rows.ts";
 
 /** Who pays for what, and what is measured, as of the versions a group of events was judged by. */
 export type JudgedBy = {
@@ -36,6 +36,7 @@ export type EventKey = { readonly orgId: string; readonly key: string };
 export type Lane = {
   readonly client: pg.Client;
   readonly unnamed: boolean;
+  readonly scratch: Scratch;
 };
 
 // The heads of a group are visited in the order of the arrays, so that two groups can only wait for each other, never
@@ -52,10 +53,10 @@ export async function openLane(pool: pg.Pool, unnamed = false): Promise<Lane> {
   try {
     await client.query(settings);
   } catch (error) {
-    closeLane({ client, unnamed });
+    client.end().catch(() => {});
     throw error;
   }
-  return { client, unnamed };
+  return { client, unnamed, scratch: emptyScratch() };
 }
 
 export function closeLane(lane: Lane): void {
@@ -100,7 +101,7 @@ export async function saveAtOnce(
   draws: readonly DrawToSave[],
   judgedBy: JudgedBy,
 ): Promise<void> {
-  await run(lane, [checkRules(judgedBy), ...saving(group), ...drawStatements(draws)]);
+  await run(lane, [checkRules(judgedBy), ...saving(lane, group), ...drawStatements(draws)]);
 }
 
 /** Begin a transaction and hold the heads of these accounts, in order, in a statement of its own. */
@@ -135,7 +136,7 @@ export async function saveLocked(
   draws: readonly DrawToSave[],
 ): Promise<void> {
   const commit = { name: "tl_commit", text: "commit" };
-  await run(lane, [...saving(group), ...drawStatements(draws), commit]);
+  await run(lane, [...saving(lane, group), ...drawStatements(draws), commit]);
 }
 
 export async function undo(lane: Lane): Promise<void> {
@@ -284,13 +285,13 @@ function headsOf(accounts: readonly AccountKey[], locking: string): PipelineStat
   };
 }
 
-function saving(group: Settlement): PipelineStatement[] {
+function saving(lane: Lane, group: Settlement): PipelineStatement[] {
   const statements: PipelineStatement[] = [];
   if (group.accounts.length > 0) {
     statements.push(moveHeads(group), {
       name: "tl_events",
       text: `copy usage_event (${eventColumns}) from stdin (format binary)`,
-      copy: encodeEvents(group.accounts),
+      copy: encodeEvents(group.accounts, lane.scratch),
     });
     const rollups = addRollups(group);
     if (rollups) statements.push(rollups);
@@ -317,8 +318,8 @@ function moveHeads({ accounts }: Settlement): PipelineStatement {
       textArray(accounts.map((a) => a.orgId)),
       textArray(accounts.map((a) => a.accountId)),
       plainArray(accounts.map((a) => a.before.version)),
-      plainArray(accounts.map((a) => a.after.seq)),
-      byteArray(accounts.map((a) => a.after.link)),
+      plainArray(accounts.map((a) => a.seq)),
+      byteArray(accounts.map((a) => a.link)),
       String(accounts.length),
     ],
   };
@@ -451,8 +452,14 @@ const plainArray = (values: readonly (string | number | bigint | boolean | null)
 const unitsArray = (values: readonly (Units | null)[]): string =>
   plainArray(values.map((value) => (value === null ? null : writeUnits(value))));
 
+// Not the word NULL, which is another thing without quotes.
+const needsNoQuotes = /^[a-z][a-z0-9_.]*_[a-z0-9_.]*$/;
 const quoted = (text: string): string =>
-  /["\\]/.test(text) ? `"${text.replaceAll(/["\\]/g, "\\$&")}"` : `"${text}"`;
+  needsNoQuotes.test(text)
+    ? text
+    : /["\\]/.test(text)
+      ? `"${text.replaceAll(/["\\]/g, "\\$&")}"`
+      : `"${text}"`;
 
 const textArray = (values: readonly string[]): string => `{${values.map(quoted).join(",")}}`;
 

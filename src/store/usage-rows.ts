@@ -11,27 +11,23 @@ const columnCount = 14;
 /** What a row takes beside its texts: lengths, numbers, keys. */
 const rowBytes = 2 + columnCount * 4 + 16 * 3 + 8 * 3;
 
-/** Stored events as PostgreSQL's binary COPY format: a few bytes of work each, nothing to parse on the other side. */
+/** Memory that one lane encodes into, group after group. */
+export type Scratch = { bytes: Buffer };
+export const emptyScratch = (): Scratch => ({ bytes: Buffer.alloc(0) });
+const scratchStep = 262_144;
+
+/**
+ * Stored events as PostgreSQL's binary COPY format: a few bytes of work each, nothing to parse on the other side. The
+ * result lives in the scratch until the next group is encoded.
+ */
 export function encodeEvents(
   accounts: readonly { orgId: string; accountId: string; events: readonly SettledEvent[] }[],
+  scratch: Scratch,
 ): Buffer {
-  let size = signature.length + 2;
-  for (const { orgId, accountId, events } of accounts) {
-    for (const { arrival, projectId } of events) {
-      const { event } = arrival;
-      const texts =
-        orgId.length +
-        accountId.length +
-        projectId.length +
-        event.type.length +
-        event.source.length +
-        event.id.length +
-        event.subject.length +
-        event.dataText.length;
-      size += rowBytes + texts * 3;
-    }
-  }
-  const out = new CopyWriter(size);
+  const size = sizeMax(accounts);
+  if (scratch.bytes.length < size)
+    scratch.bytes = Buffer.allocUnsafeSlow(Math.ceil(size / scratchStep) * scratchStep);
+  const out = new CopyWriter(scratch.bytes);
   for (const { orgId, accountId, events } of accounts) {
     const org = lengthPrefixed(orgId);
     const account = lengthPrefixed(accountId);
@@ -58,6 +54,29 @@ export function encodeEvents(
   return out.finish();
 }
 
+/** No text takes more than three bytes for each of its UTF-16 units. */
+function sizeMax(
+  accounts: readonly { orgId: string; accountId: string; events: readonly SettledEvent[] }[],
+): number {
+  let size = signature.length + 2;
+  for (const { orgId, accountId, events } of accounts) {
+    for (const { arrival, projectId } of events) {
+      const { event } = arrival;
+      const texts =
+        orgId.length +
+        accountId.length +
+        projectId.length +
+        event.type.length +
+        event.source.length +
+        event.id.length +
+        event.subject.length +
+        event.dataText.length;
+      size += rowBytes + texts * 3;
+    }
+  }
+  return size;
+}
+
 function lengthPrefixed(text: string): Buffer {
   const length = Buffer.byteLength(text);
   const bytes = Buffer.allocUnsafe(4 + length);
@@ -70,8 +89,8 @@ class CopyWriter {
   readonly #buffer: Buffer;
   #at: number;
 
-  constructor(sizeMax: number) {
-    this.#buffer = Buffer.allocUnsafe(sizeMax);
+  constructor(buffer: Buffer) {
+    this.#buffer = buffer;
     this.#at = signature.copy(this.#buffer);
   }
 

@@ -11,6 +11,7 @@ import {
   partOfCorrection,
   startOfQuarterHour,
 } from "../../src/domain/usage/index.ts";
+import { decimalOfUnits } from "../../src/domain/grants/index.ts";
 import { sha256 } from "../../src/kit/hash.ts";
 import { formatInstant, type Instant } from "../../src/kit/time.ts";
 import type { TestDatabase } from "./database.ts";
@@ -119,7 +120,7 @@ function samplesOf(index: MeterIndex, event: WrittenEvent, seq: bigint) {
     meterKey: meter.key,
     dimensions,
     thing,
-    sample: { at, seq, quantity },
+    sample: { at, seq, quantity: decimalOfUnits(quantity) },
   }));
 }
 

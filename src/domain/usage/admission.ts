@@ -1,6 +1,6 @@
-import { isNegative } from "../../kit/decimal.ts";
 import { formatInstant, type Instant } from "../../kit/time.ts";
-import { type Place, payerAt } from "./attribution.ts";
+import { hasUnits } from "../grants/index.ts";
+import { type Payer, type Place, payerAt } from "./attribution.ts";
 import { checkTime, type EventLimits, type Rejection, type UsageEvent } from "./event.ts";
 import { type MatchFault, type Measurement, type MeterIndex, matchEvent } from "./match.ts";
 
@@ -22,6 +22,7 @@ export type Quarantined = {
 export type Measured = {
   readonly kind: "measured";
   readonly accountId: string;
+  readonly accountName: string;
   readonly projectId: string;
   readonly measurements: readonly Measurement[];
 };
@@ -34,7 +35,7 @@ export type AdmissionFacts = {
   /** Undefined when the organization knows no such project. */
   readonly place: Place | undefined;
   /** Set where the event corrects one that is stored: that one's payer and project hold, not today's. */
-  readonly original?: { readonly accountId: string; readonly projectId: string } | undefined;
+  readonly original?: (NonNullable<Payer> & { readonly projectId: string }) | undefined;
   readonly isForeignProject: boolean;
   readonly now: Instant;
   readonly limits: EventLimits;
@@ -64,9 +65,7 @@ export function admit(event: UsageEvent, facts: AdmissionFacts): Verdict {
   });
   if (match.kind === "faulty" && !isHeld(match)) return rejectionOf(match);
   if (event.corrects !== null && match.kind === "measured") {
-    const above = match.measurements.find(
-      ({ quantity }) => !isNegative(quantity) && !quantity.isZero(),
-    );
+    const above = match.measurements.find(({ quantity }) => hasUnits(quantity));
     if (above) {
       const detail = `a correction takes something back: its quantity for meter ${above.meter.key} must be below zero`;
       return { kind: "rejected", code: "correction_not_negative", pointer: "/data", detail };
@@ -88,14 +87,15 @@ export function admit(event: UsageEvent, facts: AdmissionFacts): Verdict {
     const detail = `${event.subject} is not the project of the event to correct`;
     return { kind: "rejected", code: "original_not_found", pointer: "/subject", detail };
   }
-  const accountId = original?.accountId ?? payerAt(place, event.time);
-  if (accountId === null) {
+  const payer = original ?? payerAt(place, event.time);
+  if (payer === null) {
     const detail = `no billing account paid for ${event.subject} at ${formatInstant(event.time)}`;
     return quarantined("attribution_failure", detail);
   }
   return {
     kind: "measured",
-    accountId,
+    accountId: payer.accountId,
+    accountName: payer.accountName,
     projectId: place.projectId,
     measurements: match.measurements,
   };

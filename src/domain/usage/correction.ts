@@ -1,4 +1,4 @@
-import { add, type Decimal, zero } from "../../kit/decimal.ts";
+import { sumUnits, type Units } from "../grants/index.ts";
 import type { Measurement } from "./match.ts";
 
 /** An event that another one wants to correct, and what has been taken back from it so far. */
@@ -16,9 +16,9 @@ export function netOf(
   original: Original,
   more: readonly (readonly Measurement[])[],
   meterKey: string,
-): Decimal {
-  return [original.measurements, ...original.corrections, ...more]
+): Units {
+  const all = [original.measurements, ...original.corrections, ...more]
     .flat()
-    .filter(({ meter }) => meter.key === meterKey)
-    .reduce<Decimal>((sum, { quantity }) => add(sum, quantity), zero);
+    .filter(({ meter }) => meter.key === meterKey);
+  return sumUnits(all.map(({ quantity }) => quantity));
 }

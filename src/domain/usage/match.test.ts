@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { formatDecimal } from "../../kit/decimal.ts";
 import type { Meter } from "../catalog/index.ts";
+import { writeUnits } from "../grants/index.ts";
 import { indexMeters, matchEvent } from "./match.ts";
 
 const aMeter = (over: Partial<Meter> = {}): Meter => ({
@@ -27,7 +27,7 @@ const lines = (meters: Meter[], data: Record<string, unknown>, isCorrection = fa
   if (found.kind === "faulty") return `${found.reason} at ${found.pointer}`;
   if (found.kind === "unknown_meter") return found.kind;
   return found.measurements.map(
-    (m) => `${m.meter.key} ${formatDecimal(m.quantity)} ${m.thing}${m.dimensions}`,
+    (m) => `${m.meter.key} ${writeUnits(m.quantity)} ${m.thing}${m.dimensions}`,
   );
 };
 

@@ -1,13 +1,7 @@
 import { canonicalJson } from "../../kit/canonical-json.ts";
-import {
-  type Decimal,
-  decimal,
-  isDecimalText,
-  isNegative,
-  negate,
-  one,
-} from "../../kit/decimal.ts";
+import { isDecimalText } from "../../kit/decimal.ts";
 import type { Meter, MeterFilter } from "../catalog/index.ts";
+import { compareUnits, readUnits, type Units } from "../grants/index.ts";
 
 /** What of an event decides which meters measure it, and how much. */
 export type Measurable = {
@@ -21,7 +15,7 @@ export type Measurable = {
 export type Measurement = {
   readonly meter: Meter;
   /** `count` and `unique`: 1, or −1 for a correction. Every other aggregation: the number in the value property. */
-  readonly quantity: Decimal;
+  readonly quantity: Units;
   /** For `unique`: the thing to tell apart. Empty for every other aggregation. */
   readonly thing: string;
   /** The declared dimensions the event carries, as canonical JSON: `{"model":"large"}`, or `{}`. */
@@ -105,9 +99,9 @@ export function measureEvent(
     case "count":
       return { meter, quantity: once(event), thing: "", dimensions };
     case "unique": {
-      if (event.isCorrection) return { meter, quantity: minusOne, thing: "", dimensions };
+      if (event.isCorrection) return { meter, quantity: -1, thing: "", dimensions };
       const thing = thingOf(meter, event.data);
-      return typeof thing === "string" ? { meter, quantity: one, thing, dimensions } : thing;
+      return typeof thing === "string" ? { meter, quantity: 1, thing, dimensions } : thing;
     }
     case "sum":
     case "max":
@@ -117,18 +111,23 @@ export function measureEvent(
     case "percentile":
     case "weighted_sum": {
       const quantity = quantityOf(meter, event);
-      return "kind" in quantity ? quantity : { meter, quantity, thing: "", dimensions };
+      return typeof quantity === "object" && "kind" in quantity
+        ? quantity
+        : { meter, quantity, thing: "", dimensions };
     }
   }
 }
 
-const minusOne = negate(one);
-const once = (event: Measurable): Decimal => (event.isCorrection ? minusOne : one);
+const once = (event: Measurable): Units => (event.isCorrection ? -1 : 1);
 
 const wholeText = /^-?\d{1,20}$/;
 
-function quantityOf(meter: Meter, event: Measurable): Decimal | MatchFault {
+const shortWhole = /^\d{1,15}$/;
+
+function quantityOf(meter: Meter, event: Measurable): Units | MatchFault {
   const value = member(event.data, meter.valueProperty);
+  // What almost every event says, without making an object of it.
+  if (typeof value === "string" && shortWhole.test(value)) return Number(value);
   const at = { meterKey: meter.key, pointer: `/data/${escapePointer(meter.valueProperty)}` };
   if (value === undefined) {
     const detail = `meter ${meter.key} needs a quantity in data.${meter.valueProperty}`;
@@ -141,8 +140,8 @@ function quantityOf(meter: Meter, event: Measurable): Decimal | MatchFault {
     const detail = `${shown(value)} is not ${wanted}: write digits as a string, as in "12"`;
     return { kind: "faulty", reason: "invalid_value_type", ...at, detail };
   }
-  const quantity = decimal(text);
-  if (isNegative(quantity) && !meter.allowNegative && !event.isCorrection) {
+  const quantity = readUnits(text);
+  if (compareUnits(quantity, 0) < 0 && !meter.allowNegative && !event.isCorrection) {
     const detail = `${text} is below zero, which meter ${meter.key} accepts in corrections only`;
     return { kind: "faulty", reason: "negative_value", ...at, detail };
   }

@@ -1,13 +1,15 @@
 import { assert } from "../../kit/assert.ts";
-import { add, compare, formatDecimal, negate, zero } from "../../kit/decimal.ts";
 import type { Instant } from "../../kit/time.ts";
 import {
+  addUnits,
+  compareUnits,
   drawFrom,
   hasUnits,
   type OpenGrant,
   openPool,
   type Pool,
-  unitsOf,
+  subtractUnits,
+  writeUnits,
 } from "../grants/index.ts";
 import type { Measured, Quarantined, QuarantineReason, Verdict } from "./admission.ts";
 import { firstLink, nextLink } from "./chain.ts";
@@ -15,7 +17,7 @@ import { netOf, type Original } from "./correction.ts";
 import type { Rejection, UsageEvent } from "./event.ts";
 import type { Measurement } from "./match.ts";
 import { type Content, contentOf, isSameContent } from "./identity.ts";
-import { type RollupDelta, type Rollups, rollUp } from "./rollup.ts";
+import { noRollups, type RollupDelta, type Rollups, rollUp } from "./rollup.ts";
 
 /** What becomes of one event. */
 export type Fate =
@@ -33,7 +35,8 @@ export type Arrival = {
   readonly key: string;
   readonly event: UsageEvent;
   readonly receivedAt: Instant;
-  readonly verdict: Verdict;
+  /** Anew when the rules have changed before it was settled. */
+  verdict: Verdict;
 };
 
 /** Where an account's events stand: see `usage_head`. */
@@ -64,7 +67,6 @@ export type Prepaid = {
   isPeriodOpen(at: Instant, receivedAt: Instant): boolean;
 };
 
-export const accountName = (orgId: string, accountId: string): string => `${orgId}\n${accountId}`;
 export const eventName = (orgId: string, key: string): string => `${orgId}\n${key}`;
 
 /** An event to store, at its place in the account's order. */
@@ -77,17 +79,25 @@ export type SettledEvent = {
   readonly corrects: string | null;
 };
 
-/** One account's share of a group. */
+/** One account's share of a group. `seq` and `link` are those of its last event. */
 export type SettledAccount = {
   readonly orgId: string;
   readonly accountId: string;
   readonly before: Head;
-  after: Head;
+  seq: number;
+  link: string;
   readonly events: SettledEvent[];
   readonly rollups: Rollups;
   /** What was drawn from prepaid units, by meter. */
   readonly drawn: Map<string, Pool>;
 };
+
+/** The head as it is once the group is saved. */
+export const headAfter = ({ before, seq, link }: SettledAccount): Head => ({
+  version: before.version + 1,
+  seq,
+  link,
+});
 
 /** What a group of events comes to: the fates in the order of arrival, and everything there is to save. */
 export type Settlement = {
@@ -130,8 +140,8 @@ export function settle(arrivals: readonly Arrival[], facts: SettlementFacts): Se
 type Work = {
   readonly facts: SettlementFacts;
   readonly accounts: Map<string, SettledAccount>;
-  /** Stored by this very group, by identity. */
-  readonly settled: Map<string, Arrival>;
+  /** Stored by this very group, by organization and key. */
+  readonly settled: Map<string, Map<string, Arrival>>;
   /** Corrections stored by this group, by the identity of what they correct. */
   readonly corrections: Map<string, (readonly Measurement[])[]>;
   readonly held: Arrival[];
@@ -140,8 +150,7 @@ type Work = {
 };
 
 function settleOne(work: Work, arrival: Arrival): Fate {
-  const name = eventName(arrival.orgId, arrival.key);
-  const known = knownAs(work, name);
+  const known = knownAs(work, arrival.orgId, arrival.key);
   if (known !== undefined && !isSameContent(known.content, contentOf(arrival.event))) {
     work.conflicts.push(arrival);
     return conflict;
@@ -152,20 +161,30 @@ function settleOne(work: Work, arrival: Arrival): Fate {
   if (verdict.kind === "measured") {
     const refused = storeIn(work, arrival, verdict);
     if (refused) return refused;
-    work.settled.set(name, arrival);
+    settledOf(work, arrival.orgId).set(arrival.key, arrival);
     if (known?.held) work.released.push(arrival);
     return accepted;
   }
   if (verdict.kind === "quarantined" && !known?.held) {
-    work.settled.set(name, arrival);
+    settledOf(work, arrival.orgId).set(arrival.key, arrival);
     work.held.push(arrival);
   }
   return verdict;
 }
 
-function knownAs(work: Work, name: string): Known | undefined {
-  const here = work.settled.get(name);
-  if (here === undefined) return work.facts.known.get(name);
+function settledOf(work: Work, orgId: string): Map<string, Arrival> {
+  let settled = work.settled.get(orgId);
+  if (settled === undefined) {
+    settled = new Map();
+    work.settled.set(orgId, settled);
+  }
+  return settled;
+}
+
+function knownAs(work: Work, orgId: string, key: string): Known | undefined {
+  const here = settledOf(work, orgId).get(key);
+  if (here === undefined)
+    return work.facts.known.size === 0 ? undefined : work.facts.known.get(eventName(orgId, key));
   const { verdict } = here;
   const held = verdict.kind === "quarantined" ? verdict.reason : null;
   return { content: contentOf(here.event), held };
@@ -176,14 +195,15 @@ function storeIn(work: Work, arrival: Arrival, verdict: Measured): Rejection | u
   const { accountId, projectId } = verdict;
   const corrects = event.corrects === null ? null : contentOf(event).corrects;
   if (corrects !== null) {
-    const name = eventName(orgId, corrects);
-    const refused = refuseCorrection(work, arrival, verdict, name);
+    const refused = refuseCorrection(work, arrival, verdict, corrects);
     if (refused) return refused;
+    const name = eventName(orgId, corrects);
     work.corrections.set(name, [...(work.corrections.get(name) ?? []), verdict.measurements]);
   }
-  const account = accountOf(work, orgId, accountId);
-  const seq = account.after.seq + 1;
-  const link = nextLink(account.after.link, {
+  const account = accountOf(work, verdict.accountName, orgId, accountId);
+  const { time, dataText } = event;
+  const seq = account.seq + 1;
+  const stored = {
     orgId,
     accountId,
     seq,
@@ -192,24 +212,19 @@ function storeIn(work: Work, arrival: Arrival, verdict: Measured): Rejection | u
     source: event.source,
     id: event.id,
     subject: event.subject,
-    time: event.time,
+    time,
     receivedAt,
     corrects,
-    dataText: event.dataText,
-  });
-  account.after = { version: account.before.version + 1, seq, link };
-  account.events.push({ arrival, projectId, seq, link, corrects });
-  const rolled = {
-    orgId,
-    accountId,
-    projectId,
-    time: event.time,
-    seq,
+    dataText,
     isCorrection: corrects !== null,
   };
-  const prepaid = work.facts.prepaid?.get(accountName(orgId, accountId));
+  const link = nextLink(account.link, stored);
+  account.seq = seq;
+  account.link = link;
+  account.events.push({ arrival, projectId, seq, link, corrects });
+  const prepaid = work.facts.prepaid?.get(verdict.accountName);
   for (const measurement of verdict.measurements) {
-    rollUp(account.rollups, rolled, measurement);
+    rollUp(account.rollups, stored, measurement);
     if (prepaid && corrects === null) drawUnits(account, prepaid, arrival, measurement);
   }
   return undefined;
@@ -224,30 +239,30 @@ function drawUnits(
 ): void {
   const grants = prepaid.pools.get(meter.key);
   if (!grants || (meter.aggregation !== "sum" && meter.aggregation !== "count")) return;
-  const units = unitsOf(quantity);
-  if (!hasUnits(units)) return;
+  if (!hasUnits(quantity)) return;
   let pool = account.drawn.get(meter.key);
   if (!pool) {
     pool = openPool(grants);
     account.drawn.set(meter.key, pool);
   }
   const periodOpen = prepaid.isPeriodOpen(event.time, receivedAt);
-  drawFrom(pool, { quantity: units, at: event.time, periodOpen }, account.after.seq);
+  drawFrom(pool, { quantity, at: event.time, periodOpen }, account.seq);
 }
 
-function accountOf(work: Work, orgId: string, accountId: string): SettledAccount {
-  const name = accountName(orgId, accountId);
+function accountOf(work: Work, name: string, orgId: string, accountId: string): SettledAccount {
   const found = work.accounts.get(name);
   if (found) return found;
   const before = work.facts.heads.get(name);
   assert(before, `the head of account ${accountId} was not read before its events were settled`);
-  const made = {
+  const { seq, link } = before;
+  const made: SettledAccount = {
     orgId,
     accountId,
     before,
-    after: before,
+    seq,
+    link,
     events: [],
-    rollups: new Map(),
+    rollups: noRollups(),
     drawn: new Map(),
   };
   work.accounts.set(name, made);
@@ -257,11 +272,12 @@ function accountOf(work: Work, orgId: string, accountId: string): SettledAccount
 /** What was counted, and what earlier corrections took back, must cover a correction for every meter. */
 function refuseCorrection(
   work: Work,
-  { event }: Arrival,
+  { orgId, event }: Arrival,
   verdict: Measured,
-  name: string,
+  corrects: string,
 ): Rejection | undefined {
-  const original = work.facts.originals.get(name) ?? originalHere(work, name);
+  const name = eventName(orgId, corrects);
+  const original = work.facts.originals.get(name) ?? originalHere(work, orgId, corrects);
   if (original === undefined || original.accountId !== verdict.accountId)
     return refused(`no event ${event.corrects} of this source has been counted`);
   if (original.isCorrection)
@@ -271,8 +287,8 @@ function refuseCorrection(
   const earlier = work.corrections.get(name) ?? [];
   for (const { meter, quantity } of verdict.measurements) {
     const left = netOf(original, earlier, meter.key);
-    if (compare(add(left, quantity), zero) >= 0) continue;
-    const detail = `${formatDecimal(left)} is left of event ${event.corrects} for meter ${meter.key}: taking back ${formatDecimal(negate(quantity))} would bring it below zero`;
+    if (compareUnits(addUnits(left, quantity), 0) >= 0) continue;
+    const detail = `${writeUnits(left)} is left of event ${event.corrects} for meter ${meter.key}: taking back ${writeUnits(subtractUnits(0, quantity))} would bring it below zero`;
     return { kind: "rejected", code: "correction_below_zero", pointer: "/data", detail };
   }
   return undefined;
@@ -285,8 +301,8 @@ const refused = (detail: string): Rejection => ({
   detail,
 });
 
-function originalHere(work: Work, name: string): Original | undefined {
-  const here = work.settled.get(name);
+function originalHere(work: Work, orgId: string, key: string): Original | undefined {
+  const here = settledOf(work, orgId).get(key);
   if (here?.verdict.kind !== "measured") return undefined;
   const { type, corrects } = here.event;
   return { ...here.verdict, type, isCorrection: corrects !== null, corrections: [] };
@@ -294,4 +310,4 @@ function originalHere(work: Work, name: string): Original | undefined {
 
 /** Every delta of a settlement. */
 export const rollupsOf = (settlement: Settlement): RollupDelta[] =>
-  settlement.accounts.flatMap(({ rollups }) => [...rollups.values()]);
+  settlement.accounts.flatMap(({ rollups }) => rollups.deltas);
