@@ -309,7 +309,7 @@ describe("what is stored", () => {
     await store.db.destroy();
   });
 
-  test("10,000 events: the chain holds; one stored quantity changed by hand is named, and so is its rollup", async () => {
+  test("10,000 events: the chain holds; one stored quantity changed by hand is named", async () => {
     for (let part = 0; part < 10; part++)
       await ingest.submit({
         orgId: house.orgId,
@@ -326,11 +326,11 @@ describe("what is stored", () => {
         ),
       });
     expect(await proof()).toEqual([]);
-    await sql`update usage_event set data = '{"value":"999"}' where org_id = ${house.orgId} and id = 'm4-7'`.execute(
-      env.store.db,
-    );
+    const owner = openStore(env.url);
+    await sql`update usage_event set data = '{"value":"999"}'
+              where org_id = ${house.orgId} and id = 'm4-7'`.execute(owner.db);
+    await owner.db.destroy();
     const faults = await proof();
-    expect(faults.map(({ id }) => id)).toContain("m4-7");
-    expect(faults).toHaveLength(1);
+    expect(faults.map(({ id }) => id)).toEqual(["m4-7"]);
   });
 });

@@ -187,8 +187,8 @@ export function openCommitter(host: CommitterHost): Committer {
       originals: new Map(),
       prepaid: await prepaid.load(current, tickets, heads),
     });
-    if (savesSomething(settlement))
-      await saveAtOnce(current, settlement, drawsOf(settlement, host.makeId), judgedBy(tickets));
+    // Also when there is nothing to save: what the rules refused or held, the newest rules must have.
+    await saveAtOnce(current, settlement, drawsOf(settlement, host.makeId), judgedBy(tickets));
     return settlement;
   }
 
@@ -262,9 +262,6 @@ export function openCommitter(host: CommitterHost): Committer {
   };
   return committer;
 }
-
-const savesSomething = (s: Settlement): boolean =>
-  s.accounts.length + s.held.length + s.released.length + s.conflicts.length > 0;
 
 function accountsOf(tickets: readonly Ticket[]): Map<string, AccountKey> {
   const found = new Map<string, AccountKey>();

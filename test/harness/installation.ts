@@ -98,6 +98,7 @@ export async function anInstallation(
     name: "API calls",
     event_type: "api.request",
     aggregation: "sum",
+    value_kind: "integer",
     unit: "call",
   });
   return installation;
