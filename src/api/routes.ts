@@ -3,11 +3,13 @@ import { accountRoutes } from "./routes/accounts.ts";
 import { apiKeyRoutes } from "./routes/api-keys.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { bindingRoutes } from "./routes/bindings.ts";
+import { catalogRoutes } from "./routes/catalog.ts";
 import { invoiceRoutes } from "./routes/invoices.ts";
 import { meterRoutes } from "./routes/meters.ts";
 import { organizationRoutes } from "./routes/organizations.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { ratingRoutes } from "./routes/rating.ts";
+import { subscriptionRoutes } from "./routes/subscriptions.ts";
 import { taxRoutes } from "./routes/taxes.ts";
 import { usageRoutes } from "./routes/usage.ts";
 import { usageEventRoutes } from "./routes/usage-events.ts";
@@ -20,6 +22,8 @@ export const endpoints: readonly Endpoint[] = [
   ...bindingRoutes,
   ...usageEventRoutes,
   ...meterRoutes,
+  ...catalogRoutes,
+  ...subscriptionRoutes,
   ...usageRoutes,
   ...invoiceRoutes,
   ...ratingRoutes,

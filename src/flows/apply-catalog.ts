@@ -28,6 +28,7 @@ import type { Tx } from "../store/connect.ts";
 import {
   type AssignmentKey,
   deleteAssignment,
+  findCatalogSettings,
   getPublishedCatalog,
   insertAssignment,
   insertConfirmations,
@@ -113,6 +114,7 @@ export async function applyIn(
   tx: Tx,
   author: Author,
   files: readonly CatalogFile[],
+  isApproved = false,
 ): Promise<CatalogPlan> {
   const now = env.now();
   await lockCatalog(tx);
@@ -123,6 +125,12 @@ export async function applyIn(
       faults: refused.map((step) => ({ pointer: `/${step.kind}/${step.name}`, detail: step.why })),
     });
   if (isSettled(plan.diff)) return plan;
+  if (
+    !isApproved &&
+    publishesMoney(plan.diff) &&
+    (await findCatalogSettings(tx)).two_person_publication
+  )
+    throw new Problem("catalog_approval_needed");
   const stored = await readStored(tx);
   const counts = new Map<string, number>();
   for (const step of plan.diff.steps)
@@ -148,6 +156,11 @@ export async function applyIn(
   );
   return plan;
 }
+
+const publishesMoney = (diff: CatalogDiff): boolean =>
+  diff.steps.some(
+    (step) => (step.kind === "price" || step.kind === "plan_version") && step.act !== "keep",
+  );
 
 async function carryOut(
   env: Env,

@@ -2,6 +2,7 @@ import type { FixedCharge } from "../domain/invoicing/index.ts";
 import {
   type Charge,
   chargesOf,
+  formatShare,
   readSubscription,
   type Segment,
   type Terms,
@@ -155,7 +156,7 @@ function explain(segment: Segment): string {
   const cut =
     share.part === share.whole
       ? ""
-      : ` × ${share.part}/${share.whole} of the period, from ${formatInstant(period.startsAt)} to ${formatInstant(period.endsAt)}`;
+      : ` × ${formatShare(share)} of the period, from ${formatInstant(period.startsAt)} to ${formatInstant(period.endsAt)}`;
   const off = isZero(discount) ? "" : `, less ${formatDecimal(round(discount, 12))} discount`;
   return `${price}${cut}${off}`;
 }

@@ -191,6 +191,24 @@ export async function saveAlertDefaults(tx: Tx, document: Document): Promise<voi
     on conflict (key) do update set definition = excluded.definition`.execute(tx);
 }
 
+/** Rules of this installation about changing the catalog. */
+export type CatalogSettings = { readonly two_person_publication: boolean };
+
+export async function findCatalogSettings(db: Db): Promise<CatalogSettings> {
+  const row = await db
+    .selectFrom("catalog_setting")
+    .select("definition")
+    .where("key", "=", "settings")
+    .executeTakeFirst();
+  return (row?.definition as CatalogSettings | undefined) ?? { two_person_publication: false };
+}
+
+export async function saveCatalogSettings(tx: Tx, settings: CatalogSettings): Promise<void> {
+  await sql`
+    insert into catalog_setting (key, definition) values ('settings', ${JSON.stringify(settings)}::jsonb)
+    on conflict (key) do update set definition = excluded.definition`.execute(tx);
+}
+
 /** A change of the catalog that waits for somebody else's yes. */
 export type Proposal = {
   readonly id: string;

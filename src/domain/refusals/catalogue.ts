@@ -137,6 +137,10 @@ export const refusals = {
     title: "The payment was declined",
     advice: "Nothing was bought. Use another payment method and try again.",
   },
+  catalog_approval_needed: {
+    title: "Publishing prices takes two persons here",
+    advice: "Propose the change; somebody else with catalog.approve puts it in force.",
+  },
   catalog_change_refused: {
     title: "The catalog cannot be changed like this",
     advice:
@@ -375,6 +379,10 @@ export const refusals = {
     title: "The price is not sound",
     advice: "Mend what the errors point at; each names the tier or cell.",
   },
+  price_published: {
+    title: "A published price never changes",
+    advice: "Publish another price of the same book and SKU with a later effective_from.",
+  },
   project_closed: {
     title: "The project is closed",
     advice: "A closed project takes no new bindings.",
@@ -451,6 +459,10 @@ export const refusals = {
   slug_taken: {
     title: "The slug is already in use",
     advice: "Choose another slug.",
+  },
+  staff_only: {
+    title: "Only staff of the provider may ask for this",
+    advice: "Leave the member out, or use a key of the provider.",
   },
   subject_not_found: {
     title: "No such subject",

@@ -28,6 +28,13 @@ export type Share = { readonly part: number; readonly whole: number };
 
 export const wholeShare: Share = { part: 1, whole: 1 };
 
+/** A share in lowest terms: "21/31". */
+export function formatShare({ part, whole }: Share): string {
+  const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b));
+  const by = common(whole, part);
+  return `${part / by}/${whole / by}`;
+}
+
 /** Which share of a billing period a slice of it is, by the policy's way of counting, in the account's zone. */
 export function shareOf(unit: ProrationUnit, slice: Period, whole: Period, zone: string): Share {
   switch (unit) {
