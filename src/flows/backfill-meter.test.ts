@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestEnv, testEnv } from "../../test/harness/database.ts";
+import { anInstallation } from "../../test/harness/installation.ts";
 import { eventKeyOf } from "../../test/harness/usage.ts";
 import { system } from "../domain/audit/index.ts";
 import type { Meter } from "../domain/catalog/index.ts";
@@ -14,6 +15,7 @@ import { transaction } from "../store/transaction.ts";
 import { measure } from "../store/usage-measure.ts";
 import { backfillMeter } from "./backfill-meter.ts";
 import { defineMeter, redefineMeter } from "./define-meter.ts";
+import { openIngest } from "./ingest-usage.ts";
 
 let env: TestEnv;
 beforeAll(async () => {
@@ -228,4 +230,50 @@ test("while six writers send, a new meter misses no event and counts none twice"
   const expected = await rollupsOf("first");
   expect(expected.length).toBeGreaterThan(100);
   for (const round of [1, 2]) expect(await rollupsOf(`raced-${round}`)).toEqual(expected);
+});
+
+test("the same under the real ingest, with corrections that take its slow path", async () => {
+  env.at("2025-01-01T02:00:00Z");
+  const house = await anInstallation(env, ["a", "b", "c"]);
+  const ingest = openIngest(env.store);
+  const sums = async (key: string) => {
+    const { rows } = await sql<{ line: string }>`
+      select concat_ws(' ', account_id, bucket_at, event_count, trim_scale(total), corrected) as line
+      from usage_rollup where org_id = ${house.orgId} and meter_key = ${key} order by account_id, bucket_at
+      `.execute(env.store.db);
+    return rows.map(({ line }) => line);
+  };
+  let stop = false;
+  let sent = 0;
+  const writers = ["a", "b", "c"].map(async (name) => {
+    for (let i = 0; !stop; i++) {
+      const id = `${name}${i}`;
+      const time = `2025-01-01T00:${String(sent % 60).padStart(2, "0")}:00Z`;
+      const event = { id, subject: `web-${name}`, time, data: { value: String(2 + (i % 7)) } };
+      const fates = await house.send(ingest, [event]);
+      if (i % 3 === 0) {
+        const correction = { ...event, id: `${id}c`, corrects: id, data: { value: "-1" } };
+        fates.push(...(await house.send(ingest, [correction])));
+      }
+      stop ||= fates.some(({ kind }) => kind !== "accepted");
+      expect(fates.map(({ kind }) => kind)).toEqual(fates.map(() => "accepted"));
+      sent++;
+    }
+  });
+  try {
+    for (const key of ["later.1", "later.2"]) {
+      const before = sent;
+      while (sent < before + 60 && !stop) await new Promise((resolve) => setTimeout(resolve, 5));
+      await house.publish({ key, event_type: "api.request", aggregation: "sum", unit: "call" });
+      await backfillMeter(env, key, { eventsMax: 30 });
+      expect((await findMeter(env.store.db, key))?.rolledUp).toBe(true);
+    }
+  } finally {
+    stop = true;
+    await Promise.all(writers);
+  }
+  const expected = await sums("api.calls");
+  expect(expected.length).toBeGreaterThan(5);
+  expect(await sums("later.1")).toEqual(expected);
+  expect(await sums("later.2")).toEqual(expected);
 });

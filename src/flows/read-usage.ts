@@ -7,9 +7,8 @@ import {
   pageOfWindows,
   roundMetered,
 } from "../domain/usage/index.ts";
-import { type Decimal, zero } from "../kit/decimal.ts";
-import type { CalendarUnit, Instant, Period } from "../kit/time.ts";
-import { day } from "../kit/time.ts";
+import { type Decimal, sumOf, zero } from "../kit/decimal.ts";
+import { type CalendarUnit, day, type Instant, type Period } from "../kit/time.ts";
 import { readPulse } from "../store/meter-health.ts";
 import { findMeter, type KnownMeter } from "../store/meters.ts";
 import { type Breakdown, measure, type Reading } from "../store/usage-measure.ts";
@@ -79,16 +78,55 @@ export async function readUsage(env: Env, question: UsageQuestion): Promise<Usag
     ...usageOf(reading),
     window: page.windows[reading.windowIndex] as Period,
   }));
-  const groups = question.groupBy.length > 0 ? (await ask([period], by)).map(usageOf) : [];
-  const [whole] = await ask([period], nothing);
-  const total = whole ? usageOf(whole) : noUsage(meter, period);
+  // Sums need not be asked for again when the series holds all of them.
+  const isWhole = question.window && startsAt === period.startsAt && !page.nextStartsAt;
+  const parts = isWhole && addsUp(meter) ? series : undefined;
+  const groups =
+    question.groupBy.length === 0
+      ? []
+      : parts
+        ? sumByGroup(parts)
+        : (await ask([period], by)).map(usageOf);
   return {
     known,
-    series: series.toSorted((a, b) => a.window.startsAt - b.window.startsAt || byGroup(a, b)),
+    series: inOrder(series, ({ window }) => window.startsAt),
     nextStartsAt: page.nextStartsAt ?? null,
-    groups: groups.map((one) => rounded(meter, one)).toSorted(byGroup),
-    total: rounded(meter, total),
+    groups: inOrder(groups, () => 0).map((one) => rounded(meter, one)),
+    total: rounded(meter, parts ? sumOfAll(parts) : await totalOf(meter, period, ask)),
   };
+}
+
+async function totalOf(
+  meter: Meter,
+  period: Period,
+  ask: (windows: readonly Period[], by: Breakdown) => Promise<Reading[]>,
+): Promise<UsageOfGroup> {
+  const [whole] = await ask([period], nothing);
+  return whole ? usageOf(whole) : noUsage(meter, period);
+}
+
+/** Whether quantities are plain sums, so that those of parts make the whole to the last digit. */
+const addsUp = ({ aggregation }: Meter): boolean =>
+  aggregation === "count" || aggregation === "sum";
+
+const sumOfAll = (parts: readonly UsageOfGroup[]): UsageOfGroup => ({
+  group: {},
+  quantity: sumOf(parts.map(({ quantity }) => quantity ?? zero)),
+  eventCount: parts.reduce((count, part) => count + part.eventCount, 0),
+});
+
+function sumByGroup(parts: readonly UsageOfGroup[]): UsageOfGroup[] {
+  const byName = new Map<string, UsageOfGroup[]>();
+  for (const part of parts) {
+    const name = JSON.stringify(part.group);
+    const same = byName.get(name);
+    if (same) same.push(part);
+    else byName.set(name, [part]);
+  }
+  return [...byName.values()].map((same) => ({
+    ...sumOfAll(same),
+    group: (same[0] as UsageOfGroup).group,
+  }));
 }
 
 /** How a meter is doing, in one organization or in all. */
@@ -151,7 +189,10 @@ function noUsage(meter: Meter, period: Period): UsageOfGroup {
   return { group: {}, quantity: isZero ? zero : null, eventCount: 0 };
 }
 
-function byGroup(a: UsageOfGroup, b: UsageOfGroup): number {
-  const [left, right] = [JSON.stringify(a.group), JSON.stringify(b.group)];
-  return left < right ? -1 : left > right ? 1 : 0;
+/** By a moment, then by what the group is called. */
+function inOrder<T extends UsageOfGroup>(usages: readonly T[], at: (usage: T) => number): T[] {
+  return usages
+    .map((usage) => ({ usage, at: at(usage), name: JSON.stringify(usage.group) }))
+    .toSorted((a, b) => a.at - b.at || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+    .map(({ usage }) => usage);
 }

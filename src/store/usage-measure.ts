@@ -1,7 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
 import type { Meter } from "../domain/catalog/index.ts";
 import {
-  emptyPart,
   inHours,
   intervalCount,
   mergeParts,
@@ -168,8 +167,9 @@ async function measureParts(
   const take = (rows: readonly PartRow[]) => {
     for (const row of rows) {
       const key = `${row.w} ${keyOf(row, by)}`;
-      const part = mergeParts(merged.get(key)?.part ?? emptyPart, partOfRow(row));
-      merged.set(key, { row, part });
+      const before = merged.get(key)?.part;
+      const part = partOfRow(row);
+      merged.set(key, { row, part: before ? mergeParts(before, part) : part });
     }
   };
   if (!allRaw) take(await readRollups(db, request, plan.brokenQuarters));
