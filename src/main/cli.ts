@@ -5,10 +5,12 @@ import { exitCodes } from "./command.ts";
 import { addCatalog } from "./commands/catalog.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addDoctor } from "./commands/doctor.ts";
+import { addInvoice } from "./commands/invoice.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addRate } from "./commands/rate.ts";
 import { addUp } from "./commands/up.ts";
 import { addUsageImport } from "./commands/usage-import.ts";
+import { addVerify } from "./commands/verify.ts";
 import { addVersion } from "./commands/version.ts";
 import { type Environment, readConfig, UsageError } from "./config.ts";
 import { outsideFailure } from "./failure.ts";
@@ -21,6 +23,8 @@ const commands: readonly AddCommand[] = [
   addDemo,
   addRate,
   addUsageImport,
+  addInvoice,
+  addVerify,
   addMigrate,
   addDoctor,
   addVersion,

@@ -10,6 +10,8 @@ export const exitCodes = {
   usage: 2,
   /** Something around us failed (database, disk, network), or we have a bug. */
   failed: 3,
+  /** A recomputation gave another result: as loud as a failure, because it is one. */
+  mismatch: 3,
 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 

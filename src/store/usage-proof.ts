@@ -1,5 +1,12 @@
 import { sql } from "kysely";
 import type { Meter } from "../domain/catalog/index.ts";
+import {
+  type ChainedEvent,
+  type ChainFault,
+  firstLink,
+  startOfChain,
+  walkChain,
+} from "../domain/usage/index.ts";
 import { canonicalJson } from "../kit/canonical-json.ts";
 import { formatDecimal } from "../kit/decimal.ts";
 import { formatInstant, type Period } from "../kit/time.ts";
@@ -91,3 +98,61 @@ const keyOf = (bucketAt: string, projectId: string, dimensions: string): string 
 
 const figuresOf = (eventCount: bigint, total: string): string =>
   `${formatDecimal(readDecimal(total))} from ${eventCount} events`;
+
+type ChainRow = {
+  event_key: string;
+  seq: bigint;
+  project_id: string;
+  type: string;
+  source: string;
+  id: string;
+  subject: string;
+  time: string;
+  received_at: string;
+  corrects: string | null;
+  data_text: string;
+  chain: Buffer;
+};
+
+const chainPage = 5_000;
+
+/** Walk an account's events from the first to the last along their chain, to the tip that its head keeps. */
+export async function verifyChain(db: Db, of: AccountKey): Promise<ChainFault | undefined> {
+  const walk = startOfChain();
+  for (;;) {
+    const { rows } = await sql<ChainRow>`
+      select event_key, seq, project_id, type, source, id, subject, time, received_at, corrects,
+             data::text as data_text, chain
+      from usage_event where org_id = ${of.orgId} and account_id = ${of.accountId}
+        and seq > ${walk.lastSeq.toString()}::bigint order by seq limit ${chainPage}`.execute(db);
+    for (const row of rows) {
+      const fault = walkChain(walk, chainedEvent(of, row), row.chain.toString("hex"));
+      if (fault) return fault;
+    }
+    if (rows.length < chainPage) break;
+  }
+  const { rows } = await sql<{ last_seq: bigint; chain: Buffer }>`
+    select last_seq, chain from usage_head
+    where org_id = ${of.orgId} and account_id = ${of.accountId}`.execute(db);
+  const head = rows[0];
+  const tip = head ? head.chain.toString("hex") : firstLink;
+  const seq = head?.last_seq ?? 0n;
+  if (seq === walk.lastSeq && (seq === 0n || tip === walk.link)) return undefined;
+  const detail = `the account's head says ${seq} events, its chain ends after ${walk.lastSeq} or with another link`;
+  return { ...of, seq, source: "", id: "", detail };
+}
+
+const chainedEvent = (of: AccountKey, row: ChainRow): ChainedEvent => ({
+  orgId: of.orgId,
+  accountId: of.accountId,
+  seq: row.seq,
+  projectId: row.project_id,
+  type: row.type,
+  source: row.source,
+  id: row.id,
+  subject: row.subject,
+  time: readInstant(row.time),
+  receivedAt: readInstant(row.received_at),
+  corrects: row.corrects === null ? null : row.corrects.replaceAll("-", ""),
+  dataText: row.data_text,
+});
