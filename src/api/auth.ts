@@ -100,7 +100,7 @@ export function openGate(env: Env): Gate {
   };
 }
 
-export function callerOf(key: ApiKey): Caller {
+function callerOf(key: ApiKey): Caller {
   return {
     keyId: key.id,
     name: key.name,

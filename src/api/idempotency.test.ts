@@ -119,6 +119,14 @@ test("a refusal is an answer too: the same again, even when it would succeed by 
   expect(again.headers.get("content-type")).toBe("application/problem+json");
 });
 
+test("answers are kept for 30 days, then forgotten", async () => {
+  expect((await send("kept", "kept")).status).toBe(201);
+  api.env.at("2025-01-30T00:00:00Z");
+  expect((await send("kept", "kept")).headers.get("idempotency-replayed")).toBe("true");
+  api.env.at("2025-02-02T00:00:00Z");
+  expect((await send("kept", "kept")).json.code).toBe("slug_taken");
+});
+
 test("two organizations may use the same key, and another body under it is refused", async () => {
   expect((await send("shared", "five")).status).toBe(201);
   const other = await api.post(

@@ -170,7 +170,7 @@ export function problemResponse(
 }
 
 /** Headers that belong to a refusal itself: how long to wait, how to authenticate. */
-export function headersOf(error: unknown): Record<string, string> {
+function headersOf(error: unknown): Record<string, string> {
   if (!(error instanceof Problem)) return {};
   const headers: Record<string, string> = {};
   const wait = error.facts["retry_after"];

@@ -40,7 +40,7 @@ export const prose = (text: string): string =>
 const nameOf = (ref: string): string => ref.slice(ref.lastIndexOf("/") + 1);
 
 /** The schema itself, with references and one-part unions followed. */
-export function resolve(schema: Schema, schemas: Schemas): Schema {
+function resolve(schema: Schema, schemas: Schemas): Schema {
   if (schema.$ref !== undefined) return resolve(schemas[nameOf(schema.$ref)] ?? {}, schemas);
   if (schema.allOf) {
     const parts = schema.allOf.map((part) => resolve(part, schemas));

@@ -29,7 +29,7 @@ export const AccountParam = z.object({ account: idOrSlug("billing account", "acm
 const Email = z.email().max(254);
 const Country = z.string().regex(/^[A-Z]{2}$/, "write an ISO 3166-1 code, as in DE");
 
-export const AddressShape = z
+const AddressShape = z
   .strictObject({
     lines: z.array(z.string().max(200)).max(5).default([]),
     city: z.string().max(100).default(""),
@@ -161,7 +161,7 @@ function amountOf(text: string, code: Currency) {
   }
 }
 
-export const ConditionView = z
+const ConditionView = z
   .strictObject({
     type: z.enum(["Ready", "PaymentReady", "InvoicingReady"]),
     status: z.enum(["true", "false", "unknown"]),

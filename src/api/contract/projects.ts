@@ -29,7 +29,7 @@ export const projectView = (project: Project): z.input<typeof ProjectView> => ({
 export const NewProjectBody = z.strictObject({ slug: Slug, name: Name }).openapi("NewProject");
 export const ProjectEdit = z.strictObject({ name: Name }).openapi("ProjectEdit");
 
-export const SubjectName = z.string().min(1).max(200).openapi({ example: "tenant-42" });
+const SubjectName = z.string().min(1).max(200).openapi({ example: "tenant-42" });
 export const SubjectParam = ProjectParam.extend({ subject: SubjectName });
 
 export const SubjectView = z

@@ -15,7 +15,7 @@ export type Caller = Scope & {
   readonly permissions: ReadonlySet<Permission>;
 };
 
-export const scopeKind = (scope: Scope): Holder =>
+const scopeKind = (scope: Scope): Holder =>
   scope.organizationId === null
     ? "provider"
     : scope.projectId === null

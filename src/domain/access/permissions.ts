@@ -107,7 +107,3 @@ export const permissions = {
 
 export type Permission = keyof typeof permissions;
 export const permissionNames = Object.keys(permissions) as Permission[];
-
-export function isPermission(name: string): name is Permission {
-  return Object.hasOwn(permissions, name);
-}

@@ -1,5 +1,5 @@
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
-export const secretPrefix = "tl_";
+const secretPrefix = "tl_";
 
 /** The secret of an API key from 256 random bits: a prefix that scanners can look for, then 52 letters and digits. */
 export function secretFrom(bytes: Uint8Array): string {

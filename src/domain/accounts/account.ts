@@ -93,7 +93,7 @@ export function mayEdit(
 }
 
 /** A parent pays for its children, for theirs, and no further down. */
-export const accountDepthMax = 4;
+const accountDepthMax = 4;
 
 export type AccountParentRefusal =
   | "account_parent_circle"

@@ -3,7 +3,6 @@ export {
   type AccountHistory,
   type AccountParentRefusal,
   type Address,
-  accountDepthMax,
   type BillingAccount,
   type Contact,
   type Cycle,
@@ -19,7 +18,6 @@ export { type Condition, conditionsOf, type InvoicingFacts } from "./conditions.
 export {
   type AccountEvent,
   type AccountStatus,
-  accountEvents,
   accountStatuses,
   type ClosingFacts,
   type ClosingRefusal,
@@ -36,7 +34,6 @@ export {
   type Organization,
   type OrganizationKind,
   type OrganizationStatus,
-  organizationDepthMax,
   organizationKinds,
   organizationStatuses,
   type ParentRefusal,

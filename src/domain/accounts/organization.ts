@@ -19,7 +19,7 @@ export type Organization = {
 };
 
 /** Partners may have partners below them, but not without end: provider → partner → partner → customer and one to spare. */
-export const organizationDepthMax = 5;
+const organizationDepthMax = 5;
 
 export type ParentRefusal =
   | "organization_parent_circle"

@@ -1,0 +1,38 @@
+import type { Logger } from "pino";
+import type { Caller } from "../domain/access/index.ts";
+import type { Organization } from "../domain/accounts/index.ts";
+import { Problem } from "../domain/refusals/index.ts";
+
+/** What became known of a request while it was answered. */
+export type Seen = {
+  route?: string;
+  caller?: Caller;
+  organization?: Organization;
+  error?: unknown;
+  /** For every answer, whatever it is: limits, Allow. */
+  readonly headers: Record<string, string>;
+};
+
+/** One line per request. No header, no query and no body ever gets here, so no secret does. */
+export function logRequest(
+  log: Logger,
+  request: Request,
+  response: Response,
+  id: string,
+  seen: Seen,
+  ms: number,
+): void {
+  const line = {
+    request_id: id,
+    method: request.method,
+    route: seen.route ?? null,
+    path: new URL(request.url).pathname.slice(0, 300),
+    status: response.status,
+    ms: Math.round(ms * 100) / 100,
+    key: seen.caller?.keyId ?? null,
+    organization: seen.organization?.id ?? null,
+    ...(seen.error instanceof Problem ? { code: seen.error.code } : {}),
+  };
+  if (response.status >= 500) log.error({ ...line, err: seen.error }, "request failed");
+  else log.info(line, "request");
+}
