@@ -56,17 +56,7 @@ export async function anInstallation(
       );
       await bumpDirectoryVersion(db, orgId);
     },
-    async publish(document) {
-      const { meter, faults } = readMeter(document);
-      if (!meter) throw new Error(JSON.stringify(faults));
-      await env.store.db.transaction().execute(async (tx) => {
-        const definition = writeMeter(meter);
-        const { key, eventType, status } = meter;
-        const stored = { meterId: env.id("meter"), key, eventType, status, definition };
-        await saveMeter(tx, stored, env.now());
-        await bumpCatalogVersion(tx);
-      });
-    },
+    publish: (document) => publishMeter(env, document),
     send: (ingest, events) =>
       ingest.submit({ orgId, events: events.map((e) => anEvent(e, env.now())), now: env.now() }),
     async sums() {
@@ -102,6 +92,22 @@ export async function anInstallation(
     unit: "call",
   });
   return installation;
+}
+
+/** A meter from its document, at once. */
+export async function publishMeter(env: TestEnv, document: Record<string, unknown>): Promise<void> {
+  const { meter, faults } = readMeter(document);
+  if (!meter) throw new Error(JSON.stringify(faults));
+  await env.store.db.transaction().execute(async (tx) => {
+    const { key, eventType, status } = meter;
+    const definition = writeMeter(meter);
+    await saveMeter(
+      tx,
+      { meterId: env.id("meter"), key, eventType, status, definition },
+      env.now(),
+    );
+    await bumpCatalogVersion(tx);
+  });
 }
 
 /** A usage event of which a test says only what matters to it. */
