@@ -1,6 +1,8 @@
 import { expect } from "vitest";
 import type { Meter } from "../../src/domain/catalog/index.ts";
 import {
+  checkTime,
+  defaultEventLimits,
   inPeriods,
   type MeasuredEvent,
   measureEvents,
@@ -111,3 +113,14 @@ oracle<
     expected.in_period,
   );
 });
+
+oracle<{ now: string; event_times: string[] }, { accepted: boolean[] }>(
+  "event_window",
+  ({ input, expected }) => {
+    const now = instant(input.now);
+    const accepted = input.event_times.map(
+      (time) => checkTime(instant(time), now, defaultEventLimits) !== "future_event",
+    );
+    expect(accepted).toEqual(expected.accepted);
+  },
+);
