@@ -13,6 +13,9 @@ import { subscriptionRoutes } from "./routes/subscriptions.ts";
 import { taxRoutes } from "./routes/taxes.ts";
 import { usageRoutes } from "./routes/usage.ts";
 import { usageEventRoutes } from "./routes/usage-events.ts";
+import { ledgerRoutes } from "./routes/ledger.ts";
+import { limitRoutes } from "./routes/limits.ts";
+import { prepaidRoutes } from "./routes/prepaid.ts";
 
 /** Every address there is, in the order of the reference. One noun a line. */
 export const endpoints: readonly Endpoint[] = [
@@ -25,7 +28,10 @@ export const endpoints: readonly Endpoint[] = [
   ...catalogRoutes,
   ...subscriptionRoutes,
   ...usageRoutes,
+  ...prepaidRoutes,
+  ...limitRoutes,
   ...invoiceRoutes,
+  ...ledgerRoutes,
   ...ratingRoutes,
   ...apiKeyRoutes,
   ...auditRoutes,

@@ -4,6 +4,7 @@ import type { AddCommand, Context, ExitCode, Run } from "./command.ts";
 import { exitCodes } from "./command.ts";
 import { addCatalog } from "./commands/catalog.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addBooks } from "./commands/books.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addInvoice } from "./commands/invoice.ts";
 import { addMigrate } from "./commands/migrate.ts";
@@ -28,6 +29,7 @@ const commands: readonly AddCommand[] = [
   addMigrate,
   addDoctor,
   addVersion,
+  addBooks,
 ];
 
 type Streams = {

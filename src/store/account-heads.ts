@@ -6,9 +6,14 @@ export const headName = (key: HeadKey): string => `${key.orgId}\n${key.accountId
 
 /**
  * Lock the usage heads of accounts, in order, and count their versions up: whoever changes what usage draws from does
- * this first, in a statement of its own, so that ingest and everybody else take turns. Answers how many events each has.
+ * this first, in a statement of its own, so that ingest and everybody else take turns. Who only wants to take turns leaves
+ * the version as it is, and what ingest remembers stays good. Answers how many events each account has.
  */
-export async function lockHeads(tx: Tx, keys: readonly HeadKey[]): Promise<Map<string, number>> {
+export async function lockHeads(
+  tx: Tx,
+  keys: readonly HeadKey[],
+  options: { readonly changesGrants: boolean } = { changesGrants: true },
+): Promise<Map<string, number>> {
   const sorted = [...new Map(keys.map((key) => [headName(key), key])).entries()]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([, key]) => key);
@@ -22,7 +27,7 @@ export async function lockHeads(tx: Tx, keys: readonly HeadKey[]): Promise<Map<s
     tx,
   );
   const { rows } = await sql<{ org_id: string; account_id: string; last_seq: bigint }>`
-    update usage_head h set version = h.version + 1
+    update usage_head h set version = h.version + ${options.changesGrants ? 1 : 0}
     from unnest(${orgs}::text[], ${accounts}::text[]) as k (org_id, account_id)
     where h.org_id = k.org_id and h.account_id = k.account_id
     returning h.org_id, h.account_id, h.last_seq`.execute(tx);

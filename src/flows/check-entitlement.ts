@@ -1,0 +1,159 @@
+import {
+  beyondUnits,
+  checkEntitlement,
+  checkQuota,
+  type EntitlementAnswer,
+  type QuotaAnswer,
+  quotaPeriod,
+} from "../domain/entitlements/index.ts";
+import {
+  decimalOfUnits,
+  hasUnits,
+  never,
+  subtractUnits,
+  type Units,
+} from "../domain/grants/index.ts";
+import { bookChain } from "../domain/invoicing/index.ts";
+import { rate } from "../domain/rating/index.ts";
+import { currency } from "../kit/currency.ts";
+import type { Decimal } from "../kit/decimal.ts";
+import { type Money, money } from "../kit/money.ts";
+import type { Instant } from "../kit/time.ts";
+import { getCatalog, type StoredCatalog } from "../store/catalog.ts";
+import { type LimitKey, type LimitRow, listLimits } from "../store/limits.ts";
+import type { Env } from "./env.ts";
+import { previewInvoice } from "./preview-invoice.ts";
+import { bookFor, readOffers } from "./read-offers.ts";
+
+export type Question = LimitKey & { readonly quantity: Units };
+export type Answer = EntitlementAnswer & {
+  readonly quota: QuotaAnswer | null;
+  /** Prepaid units that can still be used or reserved; null where none are sold. */
+  readonly units: Units | null;
+};
+
+/**
+ * May this account use so much of something now? Strongly consistent: from the rows that the last acknowledged event or
+ * reservation wrote. What cannot be found out is denied.
+ */
+export async function checkEntitlements(
+  env: Env,
+  questions: readonly Question[],
+): Promise<Answer[]> {
+  const now = env.now();
+  const rows = await listLimits(env.store.db, questions, now);
+  return Promise.all(
+    questions.map((question, index) => answerOne(env, question, rows[index], now)),
+  );
+}
+
+export const denied: Answer = {
+  allowed: false,
+  reason: "not_entitled",
+  because: "There is no such billing account.",
+  remaining: null,
+  overage: 0,
+  quota: null,
+  units: null,
+};
+
+export async function answerOne(
+  env: Env,
+  question: Question,
+  row: LimitRow | undefined,
+  now: Instant,
+): Promise<Answer> {
+  if (!row) return denied;
+  const { feature, quantity } = question;
+  const offer = await offerFor(env, row);
+  const sold = row.hasGrants || offer !== undefined;
+  const units = sold ? { available: row.available, held: row.heldUnits } : null;
+  const free = units ? subtractUnits(units.available, units.held) : null;
+  const beyond = beyondUnits(quantity, free);
+  const priced = offer && hasUnits(beyond) ? costOf(offer, beyond, now) : null;
+  const limits = priced ? await moneyLimits(env, row, now) : { credit: null, cap: null };
+  const quota = quotaAnswer(row, quantity, now);
+  const answer = checkEntitlement({
+    feature,
+    quantity,
+    suspended: row.status === "suspended" || row.status === "archived",
+    entitled: row.featureAllowed ?? (sold || row.quota !== null),
+    quota,
+    units,
+    costBeyond: priced,
+    creditOnly: row.creditOnly,
+    ...limits,
+  });
+  return { ...answer, quota, units: free };
+}
+
+/** Where the account stands in its quota, for `quantity` more. */
+export function quotaAnswer(row: LimitRow, quantity: Units, now: Instant): QuotaAnswer | null {
+  if (!row.quota) return null;
+  const period = quotaPeriod(row.quota.window, now, row.timeZone);
+  const isCurrent = row.lastWindow?.startsAt === (period?.startsAt ?? null);
+  const use = {
+    used: isCurrent && row.lastWindow ? row.lastWindow.used : 0,
+    held: row.heldWindow === (period?.startsAt ?? null) ? row.held : 0,
+    exceededAt: isCurrent ? (row.lastWindow?.exceededAt ?? null) : null,
+  };
+  const raised =
+    row.raisedTo === null ? [] : [{ limit: row.raisedTo, startsAt: now, endsAt: never }];
+  return checkQuota(row.quota, raised, use, quantity, now, row.timeZone);
+}
+
+type Offer = ReturnType<typeof readOffers>[number];
+const catalogs = new WeakMap<Env["store"], { at: number; catalog: StoredCatalog }>();
+/** A new price counts within this time; the entitlement itself is always read fresh. */
+const catalogAgeMs = 1_000;
+
+async function catalogOf(env: Env): Promise<StoredCatalog> {
+  const kept = catalogs.get(env.store);
+  if (kept && performance.now() - kept.at < catalogAgeMs) return kept.catalog;
+  const catalog = await getCatalog(env.store);
+  catalogs.set(env.store, { at: performance.now(), catalog });
+  return catalog;
+}
+
+async function offerFor(env: Env, row: LimitRow): Promise<Offer | undefined> {
+  const catalog = await catalogOf(env);
+  const book = bookFor(catalog, row.priceBook, row.currency);
+  if (bookChain(catalog.books, book).length === 0) return undefined;
+  return readOffers(catalog, book).find((offer) => offer.meter.key === row.feature);
+}
+
+/** What usage beyond the batches would cost at the price in force, from nothing: a little too much where tiers fall. */
+function costOf(offer: Offer, quantity: Units, now: Instant): Decimal | null {
+  const price = offer.versions.findLast((version) => version.effectiveFrom <= now)?.price;
+  if (!price) return null;
+  return rate(price, { quantity: decimalOfUnits(quantity) }, { complete: false }).unrounded;
+}
+
+/** Cap and credit, against what the invoice of the running period would say at this moment. */
+async function moneyLimits(
+  env: Env,
+  row: LimitRow,
+  now: Instant,
+): Promise<{ credit: Money | null; cap: { limit: Money; spent: Money; held: Money } | null }> {
+  if (row.capMinor === null && !row.creditOnly) return { credit: null, cap: null };
+  const code = currency(row.currency);
+  const { draft } = await previewInvoice(env, row.orgId, row.accountId, now);
+  const spent = draft.lines
+    .filter((line) => line.usageType !== "credit" && line.usageType !== "prepaid")
+    .reduce((sum, line) => sum + line.amount.minor, 0n);
+  return {
+    credit: row.creditOnly
+      ? money(code, subtractMinor(row.creditMinor, spent + row.heldMinor))
+      : null,
+    cap:
+      row.capMinor === null
+        ? null
+        : {
+            limit: money(code, row.capMinor),
+            spent: money(code, spent),
+            held: money(code, row.heldMinor),
+          },
+  };
+}
+
+const subtractMinor = (a: bigint, b: bigint): bigint => (a > b ? a - b : 0n);

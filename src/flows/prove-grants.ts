@@ -1,0 +1,220 @@
+import {
+  brokenLaw,
+  compareDrawOrder,
+  draw,
+  poolOf,
+  subtractUnits,
+  type Units,
+  withMovement,
+  writeUnits,
+} from "../domain/grants/index.ts";
+import { indexMeters, matchEvent } from "../domain/usage/index.ts";
+import { readMeter } from "../domain/catalog/index.ts";
+import { periodAt } from "../domain/invoicing/index.ts";
+import { hour } from "../kit/time.ts";
+import { getCatalog } from "../store/catalog.ts";
+import {
+  listGrants,
+  listMovements,
+  type StoredGrant,
+  type StoredMovement,
+} from "../store/grant-lifecycle.ts";
+import { listAccountsToInvoice, pageAccountKeys } from "../store/invoice-facts.ts";
+import { listUnbalanced } from "../store/journal.ts";
+import { listReplayEvents, type ReplayEvent } from "../store/usage-replay.ts";
+import type { Env } from "./env.ts";
+
+/** One thing that differs, as a sentence. */
+export type GrantFault = {
+  readonly orgId: string;
+  readonly accountId: string;
+  readonly grantId: string | null;
+  readonly detail: string;
+};
+
+export type GrantProof = {
+  readonly accountCount: number;
+  readonly eventCount: number;
+  readonly faults: readonly GrantFault[];
+};
+
+/**
+ * Work out every grant again: from the raw events, in the account's order, by the rule that draws one event (not the one
+ * that ingest uses), with purchases, transfers, corrections and expiries where they happened. Then say what differs.
+ */
+export async function proveGrants(
+  env: Env,
+  of: { readonly orgId?: string } = {},
+): Promise<GrantProof> {
+  const faults: GrantFault[] = [];
+  let accountCount = 0;
+  let eventCount = 0;
+  for (let after: { orgId: string; accountId: string } | undefined; ; ) {
+    const keys = await pageAccountKeys(env.store.db, { orgId: of.orgId, after, limit: 200 });
+    if (keys.length === 0) break;
+    for (const key of keys) {
+      accountCount += 1;
+      const grants = await listGrants(env.store.db, key);
+      if (grants.length === 0) continue;
+      const proof = await proveAccount(env, key, grants);
+      eventCount += proof.eventCount;
+      faults.push(...proof.faults.map((fault) => ({ ...key, ...fault })));
+    }
+    after = keys.at(-1);
+  }
+  for (const one of await listUnbalanced(env.store.db, of.orgId))
+    faults.push({
+      orgId: one.orgId,
+      accountId: "",
+      grantId: null,
+      detail: `ledger transaction ${one.transactionId} does not balance: ${one.left} ${one.commodity} is left over`,
+    });
+  return { accountCount, eventCount, faults };
+}
+
+type AccountFault = { grantId: string | null; detail: string };
+
+async function proveAccount(
+  env: Env,
+  key: { orgId: string; accountId: string },
+  stored: readonly StoredGrant[],
+): Promise<{ eventCount: number; faults: AccountFault[] }> {
+  const faults: AccountFault[] = [];
+  for (const grant of stored) {
+    const law = brokenLaw(grant);
+    if (law) faults.push({ grantId: grant.id, detail: law });
+  }
+  const movements = (await listMovements(env.store.db, { ...key, limit: 10_000_000 })).toReversed();
+  faults.push(...sumsOf(stored, movements));
+  const { eventCount, grants } = await replay(env, key, stored, movements);
+  for (const grant of stored) {
+    const again = grants.get(grant.id);
+    for (const part of ["remaining", "drawn", "expired", "transferredOut", "corrected"] as const) {
+      const is = writeUnits(grant[part]);
+      const should = again ? writeUnits(again[part]) : "nothing";
+      if (is !== should)
+        faults.push({
+          grantId: grant.id,
+          detail: `${part} is stored as ${is}, the events make it ${should}`,
+        });
+    }
+  }
+  return { eventCount, faults };
+}
+
+/** Stored sums against the movements they are the sums of. */
+function sumsOf(
+  stored: readonly StoredGrant[],
+  movements: readonly StoredMovement[],
+): AccountFault[] {
+  const byGrant = new Map<string, StoredGrant>();
+  for (const grant of stored) byGrant.set(grant.id, untouched(grant));
+  for (const movement of movements) {
+    const grant = byGrant.get(movement.grantId);
+    if (!grant) continue;
+    const { kind, quantity } = movement;
+    const after = withMovement(grant, { grantId: grant.id, kind, quantity });
+    byGrant.set(grant.id, { ...grant, ...after });
+  }
+  return stored.flatMap((grant) => {
+    const sum = writeUnits(byGrant.get(grant.id)?.remaining ?? 0);
+    const is = writeUnits(grant.remaining);
+    return sum === is
+      ? []
+      : [
+          {
+            grantId: grant.id,
+            detail: `its movements add up to ${sum}, ${is} is stored as remaining`,
+          },
+        ];
+  });
+}
+
+const untouched = (grant: StoredGrant): StoredGrant => ({
+  ...grant,
+  remaining: grant.size,
+  drawn: 0,
+  expired: 0,
+  transferredOut: 0,
+  corrected: 0,
+});
+
+async function replay(
+  env: Env,
+  key: { orgId: string; accountId: string },
+  stored: readonly StoredGrant[],
+  movements: readonly StoredMovement[],
+): Promise<{ eventCount: number; grants: Map<string, StoredGrant> }> {
+  const catalog = await getCatalog(env.store);
+  const meters = indexMeters(
+    [...catalog.meters.values()].flatMap((one) => readMeter(one.definition).meter ?? []),
+  );
+  const [account] = await listAccountsToInvoice(env.store.db, [key]);
+  // What did not come from usage happened after a known number of events: put it in there.
+  const byHand = movements.filter((one) => !["drawn", "unexpired", "returned"].includes(one.kind));
+  const grants = new Map<string, StoredGrant>();
+  let next = 0;
+  const catchUp = (seq: number) => {
+    for (; next < byHand.length && (byHand[next] as StoredMovement).fromSeq < seq; next++) {
+      const movement = byHand[next] as StoredMovement;
+      const grant =
+        grants.get(movement.grantId) ?? stored.find((one) => one.id === movement.grantId);
+      if (!grant) continue;
+      const before = movement.kind === "funded" ? untouched(grant) : grant;
+      // Expiry takes what the replay finds unused, not what was written down.
+      const quantity =
+        movement.kind === "expired" ? subtractUnits(0, before.remaining) : movement.quantity;
+      const after = withMovement(before, { grantId: grant.id, kind: movement.kind, quantity });
+      grants.set(grant.id, { ...before, ...after });
+    }
+  };
+  let eventCount = 0;
+  for await (const event of listReplayEvents(env.store, key)) {
+    eventCount += 1;
+    catchUp(event.seq);
+    const match = matchEvent(meters, event);
+    if (match.kind !== "measured" || event.isCorrection) continue;
+    for (const { meter, quantity } of match.measurements) {
+      if (meter.aggregation !== "sum" && meter.aggregation !== "count") continue;
+      const pool = [...grants.values()]
+        .filter((grant) => poolOf(grant.denomination) === meter.key)
+        .toSorted(compareDrawOrder);
+      if (pool.length === 0) continue;
+      apply(grants, pool, event, quantity, isOpen(account, event));
+    }
+  }
+  catchUp(Number.MAX_SAFE_INTEGER);
+  return { eventCount, grants };
+}
+
+function isOpen(
+  account: Awaited<ReturnType<typeof listAccountsToInvoice>>[number] | undefined,
+  event: ReplayEvent,
+): boolean {
+  if (!account) return true;
+  const { calendar, finalizationHours } = account.account;
+  return event.receivedAt < periodAt(calendar, event.time).endsAt + finalizationHours * hour;
+}
+
+function apply(
+  grants: Map<string, StoredGrant>,
+  pool: readonly StoredGrant[],
+  event: ReplayEvent,
+  quantity: Units,
+  periodOpen: boolean,
+): void {
+  for (const part of draw({ quantity, at: event.time, periodOpen }, pool).taken) {
+    const grant = grants.get(part.grant.id) as StoredGrant;
+    const back = withMovement(grant, {
+      grantId: grant.id,
+      kind: "unexpired",
+      quantity: part.fromExpired,
+    });
+    const after = withMovement(back, {
+      grantId: grant.id,
+      kind: "drawn",
+      quantity: subtractUnits(0, part.quantity),
+    });
+    grants.set(grant.id, { ...grant, ...after });
+  }
+}
