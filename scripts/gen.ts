@@ -4,6 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { openapiText } from "../src/api/openapi.ts";
 import { endpoints } from "../src/api/routes.ts";
+import { catalogSchemaText } from "../src/main/catalog-schema.ts";
 import { migrate } from "../src/store/migrate.ts";
 import { createDatabase } from "../test/harness/databases.ts";
 import { startTestServer } from "../test/harness/server.ts";
@@ -33,6 +34,7 @@ const { version } = JSON.parse(
 ) as { version: string };
 const files = await fromDatabase();
 files.set("openapi.json", openapiText(endpoints, version));
+files.set("examples/catalog/catalog.schema.json", catalogSchemaText());
 
 let outdated = 0;
 for (const [path, text] of files) {

@@ -44,6 +44,19 @@ plans:
       - { version: 2, effective_from: 2025-02-01T00:00:00Z, fees: [{ sku: PRO, amounts: { USD: "220.00" } }] }
 `;
 
+// 0.25 until the 15th, 0.55 after; 10 a month are included.
+const pinging = `
+meters: [{ key: blips, event_type: blip, aggregation: sum, unit: blip }]
+skus: [{ code: BLIPS, kind: usage, meter: blips }]
+prices:
+  - { book: retail-usd, sku: BLIPS, model: per_unit, currency: USD, unit_amount: "0.25" }
+  - { book: retail-usd, sku: BLIPS, effective_from: 2025-01-15T00:00:00Z, model: per_unit, currency: USD, unit_amount: "0.55" }
+plans:
+  - key: pinging
+    product_line: pinging
+    versions: [{ version: 1, fees: [{ sku: PRO, amounts: { USD: "1.00" } }], usage: [{ sku: BLIPS, included: "10" }] }]
+`;
+
 const author = system("test");
 const orgOf = (acme: Acme) => acme.orgId as OrganizationId;
 const aCustomer = async (slug: string) => {
@@ -130,6 +143,27 @@ plans: [{ key: yearly, product_line: yearly, versions: [{ version: 1, cadence: y
       "MONTHLY 5.00",
       "PINGS 0.06",
       "total 15.06",
+    ]);
+  });
+
+  test("what a plan includes is not charged: 12 of which 10 are included cost 2; a price change cuts in time", async () => {
+    await apply(env, [...exampleCatalog(), yamlFile(more), yamlFile(pinging, "pinging.yaml")]);
+    const acme = await aCustomer("allowance");
+    const plain = await aCustomer("no-allowance");
+    await begin(acme, "pinging");
+    for (const of of [acme, plain])
+      await env.owner.query(
+        `insert into usage_rollup (org_id, account_id, meter_key, bucket_at, project_id, dimensions, event_count, total)
+         values ($1, $2, 'blips', '2025-01-10T00:00:00Z', $3, '{}', 1, 7),
+                ($1, $2, 'blips', '2025-01-20T00:00:00Z', $3, '{}', 1, 5)`,
+        [of.orgId, of.accountId, of.projectId],
+      );
+    await env.owner.query("update meter set rolled_up = true");
+    expect(await paper(plain, "2025-01-11T00:00:00Z")).toEqual(["BLIPS 4.50", "total 4.50"]);
+    expect(await paper(acme, "2025-01-11T00:00:00Z")).toEqual([
+      "PRO 1.00",
+      "BLIPS 1.10",
+      "total 2.10",
     ]);
   });
 

@@ -21,6 +21,7 @@ import type { OrganizationId } from "../kit/ids.ts";
 import { formatMoney } from "../kit/money.ts";
 import { formatInstant, type Instant } from "../kit/time.ts";
 import { appendAudit } from "../store/audit.ts";
+import { findAccount } from "../store/accounts.ts";
 import { getCatalog } from "../store/catalog.ts";
 import type { Tx } from "../store/connect.ts";
 import { findOrganization } from "../store/organizations.ts";
@@ -36,7 +37,6 @@ import {
 } from "../store/subscriptions.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
 import type { Env } from "./env.ts";
-import { getAccount } from "./manage-accounts.ts";
 import { offeredPlan, termsFor } from "./plan-terms.ts";
 import { bookFor } from "./read-offers.ts";
 
@@ -116,6 +116,30 @@ export async function subscribe(
   return outcome;
 }
 
+/**
+ * Give a new account the default plan of every product line that is sold in its currency. Call it with an Env on the
+ * transaction that opens the account.
+ */
+export async function subscribeToDefaults(
+  env: Env,
+  author: Author,
+  account: BillingAccount,
+): Promise<void> {
+  const catalog = await getPublishedCatalog(env.store);
+  for (const { key, isDefault } of catalog.plans) {
+    if (!isDefault) continue;
+    const shop = await enterShop(env, account.organizationId, account.id);
+    const offered = offeredPlan(catalog, key, undefined, {
+      currency: account.currency,
+      book: shop.book,
+      lineage: shop.lineage,
+      at: env.now(),
+    });
+    if ("refused" in offered) continue;
+    await subscribe(env, author, account.organizationId, { account: account.id, plan: key });
+  }
+}
+
 /** Change a subscription, or show what the change would do: the same decision, with or without the save. */
 export async function changeSubscription(
   env: Env,
@@ -156,7 +180,9 @@ async function enterShop(
   organizationId: OrganizationId,
   reference: string,
 ): Promise<Shop> {
-  const account = await getAccount(env.store.db, organizationId, reference);
+  const account = await findAccount(env.store.db, organizationId, reference);
+  if (!account)
+    throw new Problem("account_not_found", `There is no billing account "${reference}".`);
   const placed = await findOrganization(env.store.db, organizationId);
   const catalog = await getPublishedCatalog(env.store);
   const book = bookFor(await getCatalog(env.store), account.priceBook, account.currency);

@@ -1,4 +1,4 @@
-import type { FixedCharge } from "../domain/invoicing/index.ts";
+import type { FixedCharge, Offer } from "../domain/invoicing/index.ts";
 import {
   type Charge,
   chargesOf,
@@ -15,8 +15,9 @@ import { type AccountKey, accountKeyText, listAccountsToInvoice } from "../store
 import type { Db } from "../store/connect.ts";
 import { readCatalogValue } from "../store/plans.ts";
 import type { ChargeSource, OtherCharges } from "./charge-sources.ts";
+import { coverAllowances, includesUsage } from "./cover-allowances.ts";
 import { termsFor } from "./plan-terms.ts";
-import { bookFor } from "./read-offers.ts";
+import { bookFor, readOffers } from "./read-offers.ts";
 
 /**
  * The fees of plans on invoices. An invoice period carries what became due in it, and the difference that changes known by
@@ -25,27 +26,42 @@ import { bookFor } from "./read-offers.ts";
 export const chargeSubscriptions: ChargeSource = async (db, spans) => {
   const history = await loadSubscriptionHistory(db, spans);
   if (history.size === 0) return spans.map(() => ({ fixed: [], covered: [] }));
-  const terms = await termsOf(db, spans);
-  return spans.map((span): OtherCharges => {
+  const buyers = await buyersOf(db, spans);
+  const shares: OtherCharges[] = [];
+  for (const span of spans) {
     const key = accountKeyText(span.orgId, span.accountId);
-    const own = terms.get(key);
-    const timelines = own === undefined ? [] : [...(history.get(key)?.values() ?? [])];
-    return {
-      fixed: own === undefined ? [] : onceEach(timelines, own, span.period),
-      covered: [],
-    };
-  });
+    const buyer = buyers.get(key);
+    const timelines = [...(history.get(key)?.values() ?? [])];
+    if (buyer === undefined || timelines.length === 0) {
+      shares.push({ fixed: [], covered: [] });
+      continue;
+    }
+    const { terms, offers } = buyer;
+    shares.push({
+      fixed: onceEach(timelines, terms, span.period),
+      covered: await coverAllowances(db, span, span.period, timelines, terms, offers),
+    });
+  }
+  return shares;
 };
 
-async function termsOf(db: Db, keys: readonly AccountKey[]): Promise<Map<string, Terms>> {
+type Buyer = { readonly terms: Terms; readonly offers: readonly Offer[] };
+
+/** Terms and usage prices of each account; no usage prices where no plan includes any usage. */
+async function buyersOf(db: Db, keys: readonly AccountKey[]): Promise<Map<string, Buyer>> {
   const catalog = await readCatalogValue(db);
   const stored = await readCatalog(db);
+  const isCovering = includesUsage(catalog);
   const accounts = await listAccountsToInvoice(db, keys);
   return new Map(
-    accounts.map(({ account, priceBook }) => [
-      accountKeyText(account.orgId, account.accountId),
-      termsFor(catalog, bookFor(stored, priceBook, account.currency)),
-    ]),
+    accounts.map(({ account, priceBook }) => {
+      const book = bookFor(stored, priceBook, account.currency);
+      const offers = isCovering ? readOffers(stored, book) : [];
+      return [
+        accountKeyText(account.orgId, account.accountId),
+        { terms: termsFor(catalog, book), offers },
+      ];
+    }),
   );
 }
 

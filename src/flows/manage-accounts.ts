@@ -39,6 +39,7 @@ import { appendAudit } from "../store/audit.ts";
 import type { Db, Tx } from "../store/connect.ts";
 import { lockOrganization } from "../store/organizations.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
+import { subscribeToDefaults } from "./change-subscription.ts";
 import type { Env } from "./env.ts";
 
 /** What whoever runs an organization may say about its accounts. */
@@ -112,6 +113,11 @@ export async function openAccount(
     await transaction(env.store.db, async (tx) => {
       await insertAccount(tx, account);
       await record(env, tx, author, "account.opened", null, account);
+      await subscribeToDefaults(
+        { ...env, store: { ...env.store, db: tx } },
+        { ...author, reason: "default plan" },
+        account,
+      );
     });
   } catch (error) {
     if (brokenConstraint(error) === "billing_account_slug_once_per_organization")

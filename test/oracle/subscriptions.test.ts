@@ -4,6 +4,7 @@ import {
   anchorOnDay,
   boundary,
   capCredit,
+  coverByAllowance,
   type Change,
   type Cycle,
   chargesOf,
@@ -28,6 +29,7 @@ import {
   formatDecimal,
   multiply,
   round,
+  subtract,
   sumOf,
 } from "../../src/kit/decimal.ts";
 import { formatMoney, type Money, toDecimal, toMoney } from "../../src/kit/money.ts";
@@ -676,4 +678,108 @@ oracle<
       period: { startsAt: instant(row.ChargePeriodStart), endsAt: instant(row.ChargePeriodEnd) },
     })),
   );
+});
+
+// Versions and repairs ---------------------------------------------------------------------------------------------
+
+oracle<
+  { old: { included: number; overage_unit: string }; new: { included: number }; used: number },
+  { overage_line: string; remaining: number }
+>("version.migration", ({ input, expected }) => {
+  const [before, after] = coverByAllowance([
+    { slice: april, included: decimalOf(input.old.included), used: decimalOf(input.used) },
+    { slice: april, included: decimalOf(input.new.included), used: decimal("0") },
+  ]);
+  const overage = multiply(before?.beyond ?? decimal("0"), decimal(input.old.overage_unit));
+  expect(formatDecimal(overage)).toBe(expected.overage_line);
+  expect(formatDecimal(after?.remaining ?? decimal("-1"))).toBe(String(expected.remaining));
+});
+
+type Repair = {
+  item: { period: [string, string]; amount: string };
+  prior_item_adjustment?: string;
+  change_on: string;
+  new_price: string;
+};
+
+/** Their repair is our credit of unused time; never more than was paid and not yet given back. */
+function repair({
+  input,
+  expected,
+}: {
+  input: Repair;
+  expected: { new_item: string; repair: string; account_credit: string };
+}) {
+  const effect = swap({
+    old: [aFee("PLAN", input.item.amount)],
+    new: [aFee("PLAN", input.new_price)],
+    period: span(input.item.period),
+    at: on(input.change_on),
+  });
+  const credited = decimal((input.prior_item_adjustment ?? "0").replace("-", ""));
+  const credit = capCredit(
+    toDecimal(effect.credit).negated(),
+    decimal(input.item.amount),
+    credited,
+  );
+  expect([
+    written(effect.charge),
+    cents(credit.negated()),
+    cents(subtract(credit, toDecimal(effect.charge))),
+  ]).toEqual([expected.new_item, expected.repair, expected.account_credit]);
+}
+oracle<Repair, { new_item: string; repair: string; account_credit: string }>(
+  "repair.change",
+  repair,
+);
+oracle<Repair, { new_item: string; repair: string; account_credit: string }>(
+  "repair.change_with_prior_adjustment",
+  repair,
+);
+
+oracle<
+  { item: { amount: string }; change_on_day: number; new_price: string },
+  { new_item: string; repair: string; account_credit: string }
+>("repair.change_same_day", ({ input, expected }) => {
+  const year = span(["2012-05-01", "2013-05-01"]);
+  const effect = swap({
+    old: [aFee("PLAN", input.item.amount)],
+    new: [aFee("PLAN", input.new_price)],
+    period: year,
+    at: shift(year.startsAt, input.change_on_day * day),
+    restart: true,
+  });
+  expect([
+    written(effect.charge),
+    written(effect.credit),
+    cents(toDecimal(effect.net).negated()),
+  ]).toEqual([expected.new_item, expected.repair, expected.account_credit]);
+});
+
+oracle<
+  {
+    previous: { period: [string, string]; full_price: string; amount: string };
+    change_on: string;
+    new_price: string;
+  },
+  { new_item: string; repair: string; credit_used: string }
+>("repair.change_of_change", ({ input, expected }) => {
+  // The item before last began in the middle of the month: what is left of it is counted from the whole month.
+  const month = span(["2012-05-01", "2012-06-01"]);
+  const left = (from: string) =>
+    shareOf("second", { startsAt: on(from), endsAt: month.endsAt }, month, "UTC");
+  const charge = toMoney(portion(decimal(input.new_price), left(input.change_on)), usd);
+  const keeps = toMoney(
+    subtract(
+      portion(decimal(input.previous.full_price), left(input.previous.period[0])),
+      portion(decimal(input.previous.full_price), left(input.change_on)),
+    ),
+    usd,
+  );
+  const credit = subtract(decimal(input.previous.amount), toDecimal(keeps));
+  expect([
+    written(charge),
+    cents(credit.negated()),
+    cents(subtract(credit, toDecimal(charge))),
+  ]).toEqual([expected.new_item, expected.repair, expected.credit_used]);
 });

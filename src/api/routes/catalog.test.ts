@@ -200,6 +200,20 @@ test("the whole catalog over HTTP: exported files plan to nothing and apply to n
   expect((await api.post("/v1/catalog/apply", { files })).json.changes).toEqual([]);
 });
 
+test("a new account gets the default plan, when there is one in its currency", async () => {
+  await api.patch("/v1/plans/basic", { default: true });
+  const open = async (slug: string, currency: string) => {
+    const account = { slug, name: slug, currency };
+    const opened = await api.post("/v1/organizations/globex/accounts", account);
+    expect(opened.status).toBe(201);
+    const listed = await api.get(`/v1/organizations/globex/subscriptions?account=${slug}`);
+    return listed.json.data.map((one: { phases: { plan: unknown }[] }) => one.phases[0]?.plan);
+  };
+  expect(await open("globex-usd", "USD")).toEqual([{ plan: "basic", version: 1 }]);
+  expect(await open("globex-eur", "EUR")).toEqual([]);
+  await api.patch("/v1/plans/basic", { default: false });
+});
+
 describe("subscriptions over HTTP", () => {
   const base = "/v1/organizations/acme/subscriptions";
   let id: string;

@@ -1,4 +1,4 @@
-import { formatDecimal } from "../../kit/decimal.ts";
+import { formatDecimal, isZero } from "../../kit/decimal.ts";
 import { formatInstant } from "../../kit/time.ts";
 import type { BookPrice, Catalog, PriceBook, Sku } from "./catalog.ts";
 import type { Meter } from "./meter.ts";
@@ -288,6 +288,12 @@ function versionFaults(plan: Plan, version: PlanVersion, catalog: Catalog, index
         `two prices on one meter: ${other} and ${usage.sku} would both bill meter ${sku.meter}`,
       );
     byMeter.set(sku.meter, usage.sku);
+    const batch = catalog.skus.find((one) => one.kind === "batch" && one.meter === sku.meter);
+    if (batch !== undefined && !isZero(usage.included))
+      fault(
+        `/usage/${i}/included`,
+        `the batch ${batch.code} covers meter ${sku.meter} too: the same usage would be covered twice`,
+      );
     if (usage.beyond === "charge" && !catalog.prices.some((price) => price.sku === usage.sku))
       fault(at, `${usage.sku} has no price in any book: usage beyond the plan never bills`);
   });

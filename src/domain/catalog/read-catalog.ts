@@ -101,7 +101,7 @@ type Part = {
 function readFile(file: CatalogFile, into: CatalogFault[], origins: Map<object, Origin>): Part {
   const faults: Fault[] = [];
   const reader = objectReader(file.document ?? {}, "", faults);
-  reader?.only("a catalog file", catalogSections);
+  reader?.only("a catalog file", ["$schema", ...catalogSections]);
   const each = <T extends object>(
     section: string,
     read: (item: ObjectReader, raw: unknown, pointer: string) => T | undefined,

@@ -1,3 +1,4 @@
+export * from "./allowances.ts";
 export * from "./change.ts";
 export * from "./charges.ts";
 export * from "./cycle.ts";
