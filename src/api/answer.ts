@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Caller } from "../domain/access/index.ts";
+import { acceptsChanges } from "../domain/accounts/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import type { Env } from "../flows/env.ts";
 import { assert } from "../kit/assert.ts";
@@ -8,6 +9,7 @@ import type { Gate } from "./auth.ts";
 import { readBody } from "./body.ts";
 import {
   type ApiRequest,
+  changesOrganization,
   commonProblems,
   type Endpoint,
   isReply,
@@ -60,6 +62,16 @@ export async function answer(
     seen.organization = await gate.organization(caller, reference);
   }
   if (caller) requirePermission(route, caller);
+  if (
+    caller &&
+    seen.organization &&
+    changesOrganization(route) &&
+    !acceptsChanges(seen.organization.status, caller.organizationId === null)
+  )
+    throw new Problem(
+      "organization_not_active",
+      `The organization ${seen.organization.slug} is ${seen.organization.status}.`,
+    );
   const params = check(route.params, pathParams, "path");
   const url = new URL(raw.url);
   const query = check(route.query, queryOf(url), "query");

@@ -168,6 +168,7 @@ export function commonProblems(endpointValue: Endpoint): RefusalCode[] {
   if (endpointValue.permission !== null)
     codes.push("key_missing", "key_not_valid", "permission_missing", "rate_limited");
   if (endpointValue.hasOrganization) codes.push("organization_not_found", "organization_required");
+  if (changesOrganization(endpointValue)) codes.push("organization_not_active");
   if (endpointValue.body || endpointValue.rawBody)
     codes.push("body_not_json", "body_too_large", "content_type_not_supported");
   if ("cursor" in endpointValue.query.shape) codes.push("cursor_not_valid");
@@ -175,6 +176,13 @@ export function commonProblems(endpointValue: Endpoint): RefusalCode[] {
     codes.push("idempotency_key_in_flight", "idempotency_key_reused", "idempotency_key_not_valid");
   return codes;
 }
+
+/** Whether it changes what an organization has agreed to, and not only records what happened or asks. */
+export const changesOrganization = ({ method, permission, hasOrganization }: Endpoint): boolean =>
+  method !== "GET" &&
+  hasOrganization &&
+  permission !== null &&
+  !/\.read$|^(usage|reservations)\.write$|^rating\.|^organizations\.admin$/.test(permission);
 
 export const takesIdempotencyKey = (endpointValue: Endpoint): boolean =>
   endpointValue.method === "POST" && endpointValue.permission !== null && !endpointValue.rawBody;

@@ -306,6 +306,7 @@ const everywhere = new Set<RefusalCode>([
   "internal_error",
   "key_missing",
   "key_not_valid",
+  "organization_not_active",
   "organization_not_found",
   "organization_required",
   "permission_missing",

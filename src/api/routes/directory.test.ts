@@ -86,6 +86,23 @@ describe("organizations", () => {
   });
 });
 
+test("a suspended organization is changed by staff only, a closed one by nobody; both are still read", async () => {
+  const made = await api.post("/v1/organizations", { slug: "dormant", name: "Dormant" });
+  const key = await keyOf(made.json.id, "customer_admin");
+  const base = "/v1/organizations/dormant";
+  const status = (to: string) => api.post(`${base}/status`, { status: to, reason: "test" });
+  const create = (slug: string, by?: string) =>
+    api.post(`${base}/projects`, { slug, name: "P" }, by ? { key: by } : {});
+  expect((await create("one", key)).status).toBe(201);
+  expect((await status("suspended")).json.status).toBe("suspended");
+  expect((await create("two", key)).json.code).toBe("organization_not_active");
+  expect((await create("two")).status).toBe(201);
+  expect((await status("closed")).status).toBe(200);
+  expect((await create("three")).json.code).toBe("organization_not_active");
+  expect((await api.get(`${base}/projects`, { key })).json.data).toHaveLength(2);
+  expect((await status("active")).json.code).toBe("organization_not_active");
+});
+
 describe("a sandbox", () => {
   test("lives at its own time, which only moves forward", async () => {
     const made = await api.post("/v1/organizations", {

@@ -30,6 +30,7 @@ export {
   transitions,
 } from "./lifecycle.ts";
 export {
+  acceptsChanges,
   mayStandBelow,
   type Organization,
   type OrganizationKind,

@@ -18,6 +18,21 @@ export type Organization = {
   readonly createdAt: Instant;
 };
 
+/**
+ * Whether things in an organization may still be changed: in a suspended one by staff only, in a closed one by nobody. Usage is
+ * another matter: it is always recorded, because it has already happened.
+ */
+export function acceptsChanges(status: OrganizationStatus, byStaff: boolean): boolean {
+  switch (status) {
+    case "active":
+      return true;
+    case "suspended":
+      return byStaff;
+    case "closed":
+      return false;
+  }
+}
+
 /** Partners may have partners below them, but not without end: provider → partner → partner → customer and one to spare. */
 const organizationDepthMax = 5;
 
