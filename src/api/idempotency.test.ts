@@ -73,13 +73,10 @@ describe("a crash", () => {
   });
 
   test("of a process that is gone leaves a claim, which is in the way for a minute and then taken over", async () => {
-    let letGo: () => void = () => {};
-    const held = new Promise<void>((resolve) => {
-      letGo = resolve;
-    });
-    meet = { before: () => held };
+    const road = blocked();
+    meet = { before: road.pass };
     const sleeper = send("crash-3", "three");
-    await expect.poll(() => claims("crash-3")).toBe(1);
+    await road.reached;
     meet = {};
     const early = await send("crash-3", "three");
     expect([early.status, early.json.code]).toEqual([409, "idempotency_key_in_flight"]);
@@ -89,21 +86,29 @@ describe("a crash", () => {
     const taken = await send("crash-3", "three");
     expect(taken.status).toBe(201);
     // The first was only asleep. It wakes up, finds its claim gone, and has no effect.
-    letGo();
+    road.open();
     expect((await sleeper).status).not.toBe(201);
     expect((await send("crash-3", "three")).text).toBe(taken.text);
     expect(await count("three")).toBe(1);
   });
 });
 
-const claims = async (key: string) =>
-  (
-    await api.env.store.db
-      .selectFrom("idempotency_key")
-      .select("key")
-      .where("key", "=", key)
-      .execute()
-  ).length;
+/** A road on which whoever arrives waits until it is opened. */
+function blocked() {
+  let arrive: () => void = () => {};
+  let open: () => void = () => {};
+  const reached = new Promise<void>((resolve) => {
+    arrive = resolve;
+  });
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const pass = () => {
+    arrive();
+    return opened;
+  };
+  return { reached, pass, open: () => open() };
+}
 
 test("a refusal is an answer too: the same again, even when it would succeed by now", async () => {
   meet = {
@@ -165,19 +170,14 @@ test.skipIf(!existsSync(cases))(
       expected.get("same key different payload"),
     );
     expect((await send("draft-1", "seven")).status).toBe(201);
-    let letGo: () => void = () => {};
-    meet = {
-      before: () =>
-        new Promise<void>((resolve) => {
-          letGo = resolve;
-        }),
-    };
+    const road = blocked();
+    meet = { before: road.pass };
     const first = send("draft-2", "eight");
-    await expect.poll(() => claims("draft-2")).toBe(1);
+    await road.reached;
     expect(String((await send("draft-2", "eight")).status)).toBe(
       expected.get("same key while first in flight"),
     );
-    letGo();
+    road.open();
     await first;
   },
 );
