@@ -14,6 +14,7 @@ export const writtenOnce: { readonly [T in keyof Tables]?: readonly (keyof Table
   grant_movement: ["posted_in"],
   invoice: ["status"],
   invoice_line: [],
+  meter_revision: [],
   plan_version: [],
   price: [],
   price_confirmation: [],
