@@ -28,8 +28,10 @@ import type { Env } from "./env.ts";
 export type GrantFault = {
   readonly orgId: string;
   readonly accountId: string;
-  readonly grantId: string | null;
-  readonly detail: string;
+  /** The grant or ledger transaction, and which part of it. */
+  readonly where: string;
+  readonly stored: string;
+  readonly recomputed: string;
 };
 
 export type GrantProof = {
@@ -66,13 +68,14 @@ export async function proveGrants(
     faults.push({
       orgId: one.orgId,
       accountId: "",
-      grantId: null,
-      detail: `ledger transaction ${one.transactionId} does not balance: ${one.left} ${one.commodity} is left over`,
+      where: `ledger transaction ${one.transactionId}`,
+      stored: `${one.left} ${one.commodity} left over`,
+      recomputed: "0",
     });
   return { accountCount, eventCount, faults };
 }
 
-type AccountFault = { grantId: string | null; detail: string };
+type AccountFault = Pick<GrantFault, "where" | "stored" | "recomputed">;
 
 async function proveAccount(
   env: Env,
@@ -82,7 +85,7 @@ async function proveAccount(
   const faults: AccountFault[] = [];
   for (const grant of stored) {
     const law = brokenLaw(grant);
-    if (law) faults.push({ grantId: grant.id, detail: law });
+    if (law) faults.push({ where: grant.id, stored: law, recomputed: "parts that add up" });
   }
   const movements = (await listMovements(env.store.db, { ...key, limit: 10_000_000 })).toReversed();
   faults.push(...sumsOf(stored, movements));
@@ -94,8 +97,9 @@ async function proveAccount(
       const should = again ? writeUnits(again[part]) : "nothing";
       if (is !== should)
         faults.push({
-          grantId: grant.id,
-          detail: `${part} is stored as ${is}, the events make it ${should}`,
+          where: `${grant.id}, ${part}`,
+          stored: is,
+          recomputed: should,
         });
     }
   }
@@ -121,12 +125,7 @@ function sumsOf(
     const is = writeUnits(grant.remaining);
     return sum === is
       ? []
-      : [
-          {
-            grantId: grant.id,
-            detail: `its movements add up to ${sum}, ${is} is stored as remaining`,
-          },
-        ];
+      : [{ where: `${grant.id}, sum of movements`, stored: is, recomputed: sum }];
   });
 }
 

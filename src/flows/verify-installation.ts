@@ -6,12 +6,13 @@ import { pageInvoices } from "../store/invoices.ts";
 import { snapshot } from "../store/transaction.ts";
 import { compareRollups, verifyChain } from "../store/usage-proof.ts";
 import type { Env } from "./env.ts";
+import { proveGrants } from "./prove-grants.ts";
 import { verifyStored } from "./verify-invoice.ts";
 
 /** One thing that is not what it should be, and whose it is. */
 export type InstallationFault = {
   readonly account: string;
-  readonly about: "rollup" | "chain" | "invoice";
+  readonly about: "rollup" | "chain" | "invoice" | "prepaid";
   readonly where: string;
   readonly stored: string;
   readonly recomputed: string;
@@ -41,7 +42,13 @@ export async function verifyInstallation(
   let after: AccountKey | undefined;
   for (;;) {
     const keys = await pageAccountKeys(env.store.db, { orgId, after, limit: accountsPerPage });
-    if (keys.length === 0) return { accountCount, invoiceCount, faults };
+    if (keys.length === 0) {
+      // Grants, balances and books last: their own path over the events.
+      const proof = await proveGrants(env, orgId === undefined ? {} : { orgId });
+      for (const { accountId, where, stored, recomputed } of proof.faults)
+        faults.push({ account: accountId, about: "prepaid", where, stored, recomputed });
+      return { accountCount, invoiceCount, faults };
+    }
     for (const key of keys) {
       const found = await verifyAccount(env, key);
       faults.push(...found.faults);

@@ -169,10 +169,7 @@ describe(`the books of a busy quarter (seed ${seed})`, () => {
       "update account_grant set remaining = remaining + 1, drawn = drawn - 1, has_units = true where drawn > 0 and grant_id = (select min(grant_id) from account_grant where drawn > 0) returning grant_id",
     );
     const { faults } = await proveGrants(api.env);
-    expect(faults.map((fault) => fault.grantId)).toContain(rows[0].grant_id);
-    expect(faults.map((fault) => fault.detail).join("\n")).toMatch(
-      /drawn is stored as \d+, the events make it \d+/,
-    );
+    expect(faults.map((fault) => fault.where)).toContain(`${rows[0].grant_id}, drawn`);
     await pool.query(
       "update account_grant set remaining = remaining - 1, drawn = drawn + 1, has_units = remaining > 1 where grant_id = $1",
       [rows[0].grant_id],
