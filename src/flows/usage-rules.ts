@@ -1,7 +1,7 @@
 import { type Meter, readMeter } from "../domain/catalog/index.ts";
 import { indexMeters, type MeterIndex, type Place } from "../domain/usage/index.ts";
 import { assert } from "../kit/assert.ts";
-import { getCatalog } from "../store/catalog.ts";
+import { catalogVersion, getCatalog } from "../store/catalog.ts";
 import type { Store } from "../store/connect.ts";
 import {
   directoryVersions,
@@ -22,13 +22,17 @@ export type Rules = {
   /** Whether a re-sent event may be waiting in quarantine. */
   holdsEvents: boolean;
   readonly placings: Map<string, Placing>;
-  /** Names asked for since the last look: the others are forgotten then. */
+  /** Names asked for since everything was read: the others are forgotten when it is read again. */
   readonly asked: Set<string>;
-  readAt: number;
+  /** When the versions were last seen to be these, and when everything was last read. */
+  seenAt: number;
+  readonly readAt: number;
 };
 
-/** Changes that were made behind our backs, without counting a version up, are seen after this time. */
+/** Between transactions, which compare the versions anyway, they are looked at this often. */
 const lookAgainMs = 1_000;
+/** Changes that were made behind our backs, without counting a version up, are seen after this time. */
+const readAgainMs = 10_000;
 /** Nothing older is used: when the database does not answer, events wait. */
 const oldestMs = 5_000;
 const organizationsMax = 1_000;
@@ -72,6 +76,7 @@ export function openRuleBook(store: Store): RuleBook {
       holdsEvents: holding.has(orgId),
       placings,
       asked: new Set(),
+      seenAt: performance.now(),
       readAt: performance.now(),
     };
   }
@@ -84,15 +89,25 @@ export function openRuleBook(store: Store): RuleBook {
   }
 
   async function renew(old: Rules): Promise<void> {
-    const fresh = await readRules(old.orgId, [...old.asked]);
-    if (books.get(old.orgId) !== old) return;
-    if (isSame(old, fresh)) {
-      old.readAt = fresh.readAt;
-      old.holdsEvents = fresh.holdsEvents;
-      for (const subject of old.placings.keys())
-        if (!old.asked.has(subject)) old.placings.delete(subject);
-      old.asked.clear();
-    } else books.set(old.orgId, fresh);
+    const { orgId } = old;
+    if (performance.now() - old.readAt > readAgainMs || !(await isNewest(old))) {
+      const fresh = await readRules(orgId, [...old.asked]);
+      if (books.get(orgId) === old) books.set(orgId, fresh);
+      return;
+    }
+    old.holdsEvents = (await orgsWithHeldEvents(store.db, [orgId])).has(orgId);
+    // What was not there may be by now.
+    for (const [subject, placing] of old.placings)
+      if (placing.kind !== "place") old.placings.delete(subject);
+    old.seenAt = performance.now();
+  }
+
+  async function isNewest(rules: Rules): Promise<boolean> {
+    const [versions, catalog] = await Promise.all([
+      directoryVersions(store.db, [rules.orgId]),
+      catalogVersion(store.db),
+    ]);
+    return versions.get(rules.orgId) === rules.directoryVersion && catalog === rules.catalogVersion;
   }
 
   function lookAgain(rules: Rules): void {
@@ -107,14 +122,14 @@ export function openRuleBook(store: Store): RuleBook {
   function current(orgId: string): Rules | undefined {
     const rules = books.get(orgId);
     if (rules === undefined) return undefined;
-    const age = performance.now() - rules.readAt;
+    const age = performance.now() - rules.seenAt;
     if (age > lookAgainMs) lookAgain(rules);
     return age > oldestMs ? undefined : rules;
   }
 
   function forgetIdle(): void {
     const now = performance.now();
-    for (const [orgId, rules] of books) if (now - rules.readAt > oldestMs) books.delete(orgId);
+    for (const [orgId, rules] of books) if (now - rules.seenAt > oldestMs) books.delete(orgId);
   }
 
   return {
@@ -154,14 +169,6 @@ export function openRuleBook(store: Store): RuleBook {
 function meterIn(stored: { definition: unknown; status: Meter["status"] }): Meter[] {
   const { meter } = readMeter(stored.definition);
   return meter ? [{ ...meter, status: stored.status }] : [];
-}
-
-function isSame(a: Rules, b: Rules): boolean {
-  if (a.catalogVersion !== b.catalogVersion || a.directoryVersion !== b.directoryVersion)
-    return false;
-  for (const [subject, placing] of b.placings)
-    if (JSON.stringify(a.placings.get(subject)) !== JSON.stringify(placing)) return false;
-  return true;
 }
 
 /** What a name stands for, for the rule of admission. A key of one project may speak of no other. */
