@@ -92,37 +92,72 @@ async function sumRollups(db: Db, windows: readonly UsageWindow[], found: Usage)
   for (const row of rows) put(found, windows[row.w - 1] as UsageWindow, row, row.dimensions);
 }
 
+/**
+ * Meters without dimensions are measured together in one pass over an account's events: reading an event from its page costs
+ * more than asking five meters whether it is theirs. The others need a grouping of their own.
+ */
 async function sumEvents(db: Db, windows: readonly UsageWindow[], found: Usage): Promise<void> {
-  const byMeter = new Map<Meter, UsageWindow[]>();
+  const spans = new Map<string, UsageWindow[]>();
   for (const window of windows) {
-    const same = byMeter.get(window.meter);
-    if (same) same.push(window);
-    else byMeter.set(window.meter, [window]);
+    const { orgId, accountId, meter, slice, untilSeq } = window;
+    const own = meter.dimensions.length > 0 ? meter.key : "";
+    pushTo(
+      spans,
+      [orgId, accountId, slice.startsAt, slice.endsAt, untilSeq, own].join("|"),
+      window,
+    );
   }
-  for (const [meter, same] of byMeter) {
-    const { rows } = await sql<SumRow & { dimension_values: (string | null)[] }>`
-      select w.org_id, w.account_id, w.w::int as w, e.project_id,
-             ${dimensionValues(meter)} as dimension_values,
-             count(*) as event_count, sum(${quantityOfEvent(meter)}) as total
-      from unnest(
-        ${same.map((w) => w.orgId)}::text[], ${same.map((w) => w.accountId)}::text[],
-        ${same.map((w) => writeInstant(w.slice.startsAt))}::timestamptz[],
-        ${same.map((w) => writeInstant(w.slice.endsAt))}::timestamptz[],
-        ${same.map((w) => w.untilSeq?.toString() ?? null)}::bigint[]
-      ) with ordinality as w (org_id, account_id, starts_at, ends_at, until_seq, w)
-      join usage_event e on e.org_id = w.org_id and e.account_id = w.account_id
-        and e.time >= w.starts_at and e.time < w.ends_at
-        and (w.until_seq is null or e.seq <= w.until_seq)
-      where ${measuredBy(meter)}
-      group by 1, 2, 3, 4, 5`.execute(db);
-    for (const row of rows)
-      put(
-        found,
-        same[row.w - 1] as UsageWindow,
-        row,
-        canonicalJson(rawDimensions(meter, row.dimension_values)),
-      );
-  }
+  const alike = new Map<string, UsageWindow[][]>();
+  for (const same of spans.values())
+    pushTo(alike, same.map((window) => window.meter.key).join("|"), same);
+  for (const sets of alike.values()) await sumTogether(db, sets, found);
+}
+
+type TogetherRow = {
+  org_id: string;
+  account_id: string;
+  w: number;
+  project_id: string;
+  dimension_values: (string | null)[];
+  [column: `count${number}`]: bigint;
+  [column: `total${number}`]: string | null;
+};
+
+async function sumTogether(
+  db: Db,
+  sets: readonly (readonly UsageWindow[])[],
+  found: Usage,
+): Promise<void> {
+  const meters = (sets[0] ?? []).map((window) => window.meter);
+  const [first] = meters;
+  if (!first) return;
+  const firsts = sets.map((set) => set[0] as UsageWindow);
+  const columns = meters.map(
+    (meter, i) => sql`count(*) filter (where ${measuredBy(meter)}) as ${sql.ref(`count${i}`)},
+      sum(${quantityOfEvent(meter)}) filter (where ${measuredBy(meter)}) as ${sql.ref(`total${i}`)}`,
+  );
+  const { rows } = await sql<TogetherRow>`
+    select w.org_id, w.account_id, w.w::int as w, e.project_id,
+           ${dimensionValues(first)} as dimension_values, ${sql.join(columns)}
+    from unnest(
+      ${firsts.map((w) => w.orgId)}::text[], ${firsts.map((w) => w.accountId)}::text[],
+      ${firsts.map((w) => writeInstant(w.slice.startsAt))}::timestamptz[],
+      ${firsts.map((w) => writeInstant(w.slice.endsAt))}::timestamptz[],
+      ${firsts.map((w) => w.untilSeq?.toString() ?? null)}::bigint[]
+    ) with ordinality as w (org_id, account_id, starts_at, ends_at, until_seq, w)
+    join usage_event e on e.org_id = w.org_id and e.account_id = w.account_id
+      and e.time >= w.starts_at and e.time < w.ends_at
+      and (w.until_seq is null or e.seq <= w.until_seq)
+    where e.type = any(${meters.map((meter) => meter.eventType)}::text[])
+    group by 1, 2, 3, 4, 5`.execute(db);
+  for (const row of rows)
+    meters.forEach((meter, i) => {
+      const count = row[`count${i}`];
+      const window = sets[row.w - 1]?.[i];
+      if (!count || !window) return;
+      const sum = { ...row, event_count: count, total: row[`total${i}`] ?? "0" };
+      put(found, window, sum, canonicalJson(rawDimensions(meter, row.dimension_values)));
+    });
 }
 
 function put(found: Usage, window: UsageWindow, row: SumRow, dimensions: string): void {
