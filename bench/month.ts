@@ -5,7 +5,7 @@ import type pg from "pg";
 import { loadCatalog } from "../src/flows/load-catalog.ts";
 import type { Env } from "../src/flows/env.ts";
 import { startEmbeddedPostgres } from "../src/gateways/embedded-postgres/index.ts";
-import { settableClock, systemClock } from "../src/kit/clock.ts";
+import { systemClock } from "../src/kit/clock.ts";
 import { idMaker } from "../src/kit/ids.ts";
 import { systemRandom } from "../src/kit/random.ts";
 import { instant } from "../src/kit/time.ts";
@@ -33,7 +33,7 @@ export async function aMonth(accounts: number, eventsPerAccount: number): Promis
   const random = systemRandom();
   const env: Env = {
     store: openStore(server.urlOfApplication(), { connectionsMax: 20 }),
-    now: settableClock(instant("2025-02-05T00:00:00Z")).now,
+    now: () => instant("2025-02-05T00:00:00Z"),
     id: idMaker(systemClock(), random),
     random,
     pepper: Buffer.alloc(32),

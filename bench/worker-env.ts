@@ -1,5 +1,5 @@
 import type { Env } from "../src/flows/env.ts";
-import { settableClock, systemClock } from "../src/kit/clock.ts";
+import { systemClock } from "../src/kit/clock.ts";
 import { idMaker } from "../src/kit/ids.ts";
 import { systemRandom } from "../src/kit/random.ts";
 import { instant } from "../src/kit/time.ts";
@@ -10,7 +10,7 @@ export function workerEnv(url: string, at: string): Env {
   const random = systemRandom();
   return {
     store: openStore(url, { connectionsMax: 4 }),
-    now: settableClock(instant(at)).now,
+    now: () => instant(at),
     id: idMaker(systemClock(), random),
     random,
     pepper: Buffer.alloc(32),

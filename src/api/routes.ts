@@ -2,6 +2,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { apiKeyRoutes } from "./routes/api-keys.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { billingRunRoutes } from "./routes/billing-runs.ts";
 import { bindingRoutes } from "./routes/bindings.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { invoiceRoutes } from "./routes/invoices.ts";
@@ -31,6 +32,7 @@ export const endpoints: readonly Endpoint[] = [
   ...prepaidRoutes,
   ...limitRoutes,
   ...invoiceRoutes,
+  ...billingRunRoutes,
   ...ledgerRoutes,
   ...ratingRoutes,
   ...apiKeyRoutes,
