@@ -69,6 +69,8 @@ export const statuses: Record<RefusalCode, number> = {
   key_not_valid: 401,
   key_too_wide: 403,
   limit_reached: 429,
+  mail_not_found: 404,
+  mail_not_resendable: 409,
   meter_dimension_removed: 409,
   meter_field_fixed: 409,
   meter_key_taken: 409,

@@ -6,6 +6,7 @@ import { billingRunRoutes } from "./routes/billing-runs.ts";
 import { bindingRoutes } from "./routes/bindings.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { invoiceRoutes } from "./routes/invoices.ts";
+import { mailRoutes } from "./routes/mails.ts";
 import { meterRoutes } from "./routes/meters.ts";
 import { organizationRoutes } from "./routes/organizations.ts";
 import { projectRoutes } from "./routes/projects.ts";
@@ -34,6 +35,7 @@ export const endpoints: readonly Endpoint[] = [
   ...invoiceRoutes,
   ...billingRunRoutes,
   ...ledgerRoutes,
+  ...mailRoutes,
   ...ratingRoutes,
   ...apiKeyRoutes,
   ...auditRoutes,

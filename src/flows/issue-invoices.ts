@@ -22,6 +22,7 @@ import {
 } from "../store/invoices.ts";
 import { transaction } from "../store/transaction.ts";
 import type { Drafted } from "./draft-invoices.ts";
+import { queueDocumentMails } from "./queue-document-mails.ts";
 
 /** What became of one draft. */
 export type IssueResult =
@@ -96,7 +97,7 @@ export type Numberable = {
   readonly createdBy: string;
 };
 
-/** Give documents the next numbers of their series and store them. Series are locked in the order of their names. */
+/** Give documents the next numbers of their series, store them and queue their mails. Series are locked in the order of their names. */
 export async function numberAndInsert(
   tx: Tx,
   documents: readonly Numberable[],
@@ -130,5 +131,6 @@ export async function numberAndInsert(
     await saveSeries(tx, series, n);
   }
   await insertIssued(tx, rows);
+  await queueDocumentMails(tx, issued, now);
   return issued;
 }

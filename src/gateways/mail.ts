@@ -3,8 +3,10 @@ import { createTransport } from "nodemailer";
 export type Mail = {
   /** Stays the same when the same mail is sent again, so that receivers can tell a repetition. */
   readonly messageId: string;
-  readonly from: string;
+  readonly from: { readonly name: string; readonly address: string };
+  readonly replyTo: string | null;
   readonly to: readonly string[];
+  readonly writtenAt: Date;
   readonly subject: string;
   readonly text: string;
   readonly html: string;
@@ -15,9 +17,12 @@ export type Mail = {
   }[];
 };
 
-/** `transient`: try again later. `permanent`: the server will never take it. Whether an unanswered one arrived is unknown: transient. */
+/**
+ * `refused`: recipients that the server would not take while it took the others. `transient`: try again later. `permanent`:
+ * the server will never take this mail. Whether an unanswered one arrived is unknown: transient.
+ */
 export type Posted =
-  | { readonly kind: "accepted" }
+  | { readonly kind: "accepted"; readonly refused: readonly string[] }
   | {
       readonly kind: "failed";
       readonly failure: "transient" | "permanent";
@@ -31,7 +36,7 @@ export function smtpMail(url: string): MailGateway {
   const transport = createTransport({
     url,
     pool: true,
-    maxConnections: 2,
+    maxConnections: 4,
     connectionTimeout: 15_000,
     greetingTimeout: 15_000,
     socketTimeout: 60_000,
@@ -40,8 +45,10 @@ export function smtpMail(url: string): MailGateway {
     async send(mail) {
       try {
         const sent = (await transport.sendMail({
-          messageId: mail.messageId,
-          from: mail.from,
+          messageId: `<${mail.messageId}>`,
+          date: mail.writtenAt,
+          from: { name: mail.from.name, address: mail.from.address },
+          ...(mail.replyTo === null ? {} : { replyTo: mail.replyTo }),
           to: [...mail.to],
           subject: mail.subject,
           text: mail.text,
@@ -53,22 +60,21 @@ export function smtpMail(url: string): MailGateway {
             contentType: one.mime,
           })),
         })) as { rejected?: unknown[] };
-        if (sent.rejected && sent.rejected.length > 0)
-          return {
-            kind: "failed",
-            failure: "permanent",
-            because: `refused for ${sent.rejected.join(", ")}`,
-          };
-        return { kind: "accepted" };
+        return { kind: "accepted", refused: (sent.rejected ?? []).map(String) };
       } catch (error) {
-        const { responseCode, message } = error as { responseCode?: number; message: string };
-        return {
-          kind: "failed",
-          failure: responseCode !== undefined && responseCode >= 500 ? "permanent" : "transient",
-          because: message,
-        };
+        const { message } = error as Error;
+        return { kind: "failed", failure: failureOf(error), because: message };
       }
     },
     close: () => transport.close(),
   };
+}
+
+// Only a "no, never" to this very mail is for good. A refused password or greeting is about us, and somebody will mend it.
+function failureOf(error: unknown): "transient" | "permanent" {
+  const { code, responseCode } = error as { code?: string; responseCode?: number };
+  const isAboutMail = code === "EENVELOPE" || code === "EMESSAGE";
+  return isAboutMail && responseCode !== undefined && responseCode >= 500
+    ? "permanent"
+    : "transient";
 }

@@ -13,6 +13,7 @@ describe("configuration", () => {
       namedStatements: false,
       pepper: undefined,
       postgresBin: undefined,
+      mail: undefined,
     });
   });
 
@@ -34,6 +35,9 @@ describe("configuration", () => {
     [{ TALLYLINE_LOG_LEVEL: "loud" }, "TALLYLINE_LOG_LEVEL must be one of"],
     [{ TALLYLINE_NAMED_STATEMENTS: "yes" }, "TALLYLINE_NAMED_STATEMENTS must be 1 or 0"],
     [{ TALLYLINE_PEPPER: "short" }, "TALLYLINE_PEPPER must be 64 or more hexadecimal digits"],
+    [{ TALLYLINE_SMTP_URL: "mail.example:25" }, "must be a mail server, as in smtp://"],
+    [{ TALLYLINE_SMTP_URL: "smtp://mail.example" }, "name the address that mails come from"],
+    [{ TALLYLINE_MAIL_FROM: "a@mail.example" }, "name the server that mails leave by"],
     [{ DATABASE_URL: "mysql://localhost/x" }, "DATABASE_URL is not a Postgres address"],
     [{ DATABASE_URL: "postgres://localhost/x?sslmode=maybe" }, "sslmode=maybe is not one of"],
   ])("%j is refused: %s", (environment, message) => {

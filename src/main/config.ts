@@ -46,6 +46,15 @@ const variables = {
     .optional(),
   /** A folder with `postgres` and `initdb` to use instead of the embedded ones. */
   TALLYLINE_POSTGRES_BIN: text.optional(),
+  /** The server that mails leave by; without one they wait in the outbox. */
+  TALLYLINE_SMTP_URL: text
+    .regex(
+      /^smtps?:\/\/[^\s/]+/,
+      "must be a mail server, as in smtp://user:secret@mail.example:587",
+    )
+    .optional(),
+  /** The address that mails come from. */
+  TALLYLINE_MAIL_FROM: z.email("must be a mail address, as in billing@example.com").optional(),
 };
 
 export type Config = {
@@ -58,6 +67,7 @@ export type Config = {
   readonly namedStatements: boolean;
   readonly pepper: Uint8Array | undefined;
   readonly postgresBin: string | undefined;
+  readonly mail: { readonly smtpUrl: string; readonly from: string } | undefined;
 };
 
 /** What the command line says wins over the environment. */
@@ -103,7 +113,19 @@ export function readConfig(environment: Environment, overrides: ConfigOverrides 
     namedStatements: values.TALLYLINE_NAMED_STATEMENTS,
     pepper: values.TALLYLINE_PEPPER,
     postgresBin: values.TALLYLINE_POSTGRES_BIN,
+    mail: mailOf(values.TALLYLINE_SMTP_URL, values.TALLYLINE_MAIL_FROM),
   };
+}
+
+/** Mails need a server and a sender: one without the other is a mistake, not a choice. */
+function mailOf(smtpUrl: string | undefined, from: string | undefined): Config["mail"] {
+  if (smtpUrl !== undefined && from !== undefined) return { smtpUrl, from };
+  if (smtpUrl === undefined && from === undefined) return undefined;
+  throw new UsageError(
+    smtpUrl === undefined
+      ? "TALLYLINE_MAIL_FROM is set and TALLYLINE_SMTP_URL is not: name the server that mails leave by."
+      : "TALLYLINE_SMTP_URL is set and TALLYLINE_MAIL_FROM is not: name the address that mails come from.",
+  );
 }
 
 function defined(values: Record<string, string | undefined>): Record<string, string> {

@@ -3,6 +3,8 @@ import { getRequestListener } from "@hono/node-server";
 import pino from "pino";
 import { buildApp } from "../api/server.ts";
 import type { Env } from "../flows/env.ts";
+import { smtpMail } from "../gateways/mail.ts";
+import { startMailSender } from "../jobs/mail-sender.ts";
 import type { Config } from "./config.ts";
 import { version } from "./version.ts";
 
@@ -16,20 +18,27 @@ export type Serving = {
 // Longer than this and a client that never ends its request would keep us from ending ours.
 const patienceMs = 20_000;
 
-/** Answer HTTP until told to stop. */
+/** Answer HTTP, and send the mails that are due, until told to stop. */
 export async function serve(env: Env, config: Config): Promise<Serving> {
   const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: false }));
   const app = buildApp(env, { version, log });
   const listener = getRequestListener((request) => app.fetch(request));
   const server = createServer((request, response) => void listener(request, response));
   await listen(server, config);
+  const sender =
+    config.mail &&
+    startMailSender(env, {
+      gateway: smtpMail(config.mail.smtpUrl),
+      from: config.mail.from,
+      onFailure: (err) => log.error({ err }, "mails cannot be sent for now"),
+    });
   return {
     address: addressOf(server, config.host),
     async stop() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
       const late = setTimeout(() => server.closeAllConnections(), patienceMs);
-      await closed;
+      await Promise.all([closed, sender?.stop()]);
       clearTimeout(late);
       await app.settle();
       log.flush();

@@ -400,9 +400,10 @@ create table mail_outbox (
   sent_at         timestamp with time zone,
   constraint mail_outbox_pkey PRIMARY KEY (org_id, message_id),
   constraint mail_once_per_cause UNIQUE (org_id, cause),
-  constraint mail_outbox_recipients_check CHECK (cardinality(recipients) >= 1 AND cardinality(recipients) <= 10),
-  constraint mail_outbox_status_check CHECK (status = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'dead'::text]))
+  constraint mail_outbox_recipients_check CHECK (cardinality(recipients) <= 10 AND (status = 'unaddressed'::text OR cardinality(recipients) > 0 OR status = 'sandbox'::text)),
+  constraint mail_outbox_status_check CHECK (status = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'dead'::text, 'unaddressed'::text, 'sandbox'::text]))
 );
+CREATE INDEX mail_outbox_newest ON public.mail_outbox USING btree (org_id, created_at, message_id);
 CREATE INDEX mail_outbox_waiting ON public.mail_outbox USING btree (next_attempt_at) WHERE (status = ANY (ARRAY['queued'::text, 'sending'::text]));
 
 create table meter (

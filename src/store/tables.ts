@@ -302,7 +302,7 @@ export type MailOutboxTable = {
   kind: string;
   subject_id: string;
   recipients: string[];
-  status: Generated<"queued" | "sending" | "sent" | "dead">;
+  status: Generated<"queued" | "sending" | "sent" | "dead" | "unaddressed" | "sandbox">;
   attempts: Generated<number>;
   next_attempt_at: string;
   last_error: string | null;

@@ -40,6 +40,7 @@ export {
   type ParentRefusal,
 } from "./organization.ts";
 export type { Project } from "./project.ts";
+export { documentRecipients } from "./recipients.ts";
 export {
   type Binding,
   type BindingDecision,

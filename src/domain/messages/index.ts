@@ -1,1 +1,1 @@
-export { leaseMicros, type NextAttempt, nextAttempt } from "./retry.ts";
+export { isHopeless, leaseMicros, type NextAttempt, nextAttempt } from "./retry.ts";

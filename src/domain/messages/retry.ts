@@ -20,3 +20,6 @@ export function nextAttempt(
   if (failure === "permanent" || wait === undefined) return { kind: "dead" };
   return { kind: "retry", at: shift(now, wait * minute) };
 }
+
+/** Whether a message has been taken up so often, without any attempt ever ending, that it is the message that ends processes. */
+export const isHopeless = (attempts: number): boolean => attempts > waits.length + 1;

@@ -281,6 +281,14 @@ export const refusals = {
     title: "The limit does not allow this",
     advice: "The detail says which limit, how much of it is used, and when it starts again.",
   },
+  mail_not_found: {
+    title: "No such mail",
+    advice: "Check the id, and that it belongs to this organization.",
+  },
+  mail_not_resendable: {
+    title: "The mail cannot be sent again",
+    advice: "The detail says why; add a billing contact to the account, or wait a moment.",
+  },
   meter_dimension_removed: {
     title: "Dimensions of a published meter may only grow",
     advice:
