@@ -51,8 +51,7 @@ export async function browseCatalog(
   buyer: { readonly account?: string | undefined; readonly currency?: string | undefined },
 ): Promise<ShopView> {
   const catalog = await getPublishedCatalog(env.store);
-  const placed = await findOrganization(env.store.db, organizationId);
-  const lineage = (placed?.lineage ?? []).flatMap((one) => [one.id, one.slug]);
+  const lineage = await lineageOf(env, organizationId);
   const account = buyer.account
     ? await getAccount(env.store.db, organizationId, buyer.account)
     : undefined;
@@ -66,6 +65,25 @@ export async function browseCatalog(
     services: servicesSeen(env, catalog, book, lineage),
     plans: plansSeen(env, catalog, lineage),
   };
+}
+
+/** Restricted SKUs that an organization may neither see nor buy. */
+export async function hiddenSkus(env: Env, organizationId: OrganizationId): Promise<Set<string>> {
+  const { skus, assignments } = await getPublishedCatalog(env.store);
+  const restricted = skus.filter((sku) => sku.restricted);
+  if (restricted.length === 0) return new Set();
+  const lineage = await lineageOf(env, organizationId);
+  return new Set(
+    restricted
+      .filter((sku) => !isVisible({ assignments }, "sku", sku, lineage))
+      .map((sku) => sku.code),
+  );
+}
+
+/** An organization and everybody above it, by id and by slug. */
+async function lineageOf(env: Env, organizationId: OrganizationId): Promise<string[]> {
+  const placed = await findOrganization(env.store.db, organizationId);
+  return (placed?.lineage ?? []).flatMap((one) => [one.id, one.slug]);
 }
 
 function servicesSeen(

@@ -41,6 +41,7 @@ import {
   type Purchase,
 } from "../store/purchases.ts";
 import { transaction } from "../store/transaction.ts";
+import { hiddenSkus } from "./browse-catalog.ts";
 import type { Env } from "./env.ts";
 import { findBatchOffer } from "./read-batch-offers.ts";
 
@@ -62,7 +63,7 @@ export async function previewBatch(
 ): Promise<PurchasePreview> {
   const now = env.now();
   const offer = findBatchOffer(await getCatalog(env.store), account, sku, now);
-  if (!offer)
+  if (!offer || (await hiddenSkus(env, account.organizationId)).has(sku))
     throw new Problem(
       "batch_not_sold",
       `There is no batch "${sku}" with a price in ${account.currency} for ${account.slug}.`,

@@ -78,7 +78,7 @@ export function offeredPlan(
 
 /** Whether an organization (its ids and slugs, and those of everybody above it) may see and buy something. */
 export function isVisible(
-  catalog: Catalog,
+  catalog: Pick<Catalog, "assignments">,
   kind: "sku" | "plan",
   thing: { readonly restricted: boolean; readonly code?: string; readonly key?: string },
   lineage: readonly string[],

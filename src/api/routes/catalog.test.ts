@@ -151,6 +151,10 @@ test("a restricted SKU is seen by those it is assigned to, and hidden again", as
     (await skusSeen("acme")).includes("PARTNER-USAGE-SMS-1000"),
   ];
   expect(await sees()).toEqual([false, false]);
+  const asked = { sku: "PARTNER-USAGE-SMS-1000", count: 1 };
+  const shopping = "/v1/organizations/acme/accounts/acme-usd/purchases/preview";
+  const refused = await api.post(shopping, asked);
+  expect([refused.status, refused.json.code]).toEqual([404, "batch_not_sold"]);
   const assignment = { sku: "PARTNER-USAGE-SMS-1000", organization: "globex" };
   expect((await api.post("/v1/assignments", assignment)).status).toBe(201);
   expect(await sees()).toEqual([true, false]);

@@ -5,6 +5,7 @@ import { buyBatch, previewBatch, upgradeBatch } from "../../flows/buy-batch.ts";
 import type { Env } from "../../flows/env.ts";
 import { askRefund, correctGrant, giveGrant } from "../../flows/give-grant.ts";
 import { getAccount } from "../../flows/manage-accounts.ts";
+import { hiddenSkus } from "../../flows/browse-catalog.ts";
 import { listBatchOffers } from "../../flows/read-batch-offers.ts";
 import { setTopUpRule } from "../../flows/top-up-automatically.ts";
 import { transferUnits } from "../../flows/transfer-units.ts";
@@ -62,7 +63,10 @@ const offers = endpoint({
   problems: ["account_not_found"],
   run: async (env, { organization, params, now }) => {
     const account = await getAccount(env.store.db, organization.id, params.account);
-    const found = listBatchOffers(await getCatalog(env.store), account, now);
+    const hidden = await hiddenSkus(env, organization.id);
+    const found = listBatchOffers(await getCatalog(env.store), account, now).filter(
+      (offer) => !hidden.has(offer.sku),
+    );
     return { object: "list" as const, data: found.map(offerView) };
   },
 });

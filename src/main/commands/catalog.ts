@@ -155,7 +155,7 @@ const planView = (plan: CatalogPlan, backtest: Backtest | undefined) => ({
 
 function planText(plan: CatalogPlan, backtest: Backtest | undefined): string {
   const parts = [
-    plan.diff.steps.length === 0 ? "no change" : renderDiff(plan.diff),
+    plan.diff.steps.length === 0 ? "no change" : `${renderDiff(plan.diff)}\n${counted(plan)}`,
     ...plan.warnings.map((warning) => `warning: ${warning}`),
     ...(backtest
       ? [
@@ -164,6 +164,22 @@ function planText(plan: CatalogPlan, backtest: Backtest | undefined): string {
       : []),
   ];
   return parts.join("\n");
+}
+
+const words = {
+  add: "to add",
+  change: "to change",
+  remove: "to remove",
+  refuse: "refused",
+} as const;
+
+function counted({ diff }: CatalogPlan): string {
+  const counts = Object.entries(words).map(([act, word]) => ({
+    word,
+    count: diff.steps.filter((step) => step.act === act).length,
+  }));
+  const said = counts.filter(({ count }) => count > 0).map(({ word, count }) => `${count} ${word}`);
+  return said.length === 0 ? "nothing to do" : said.join(", ");
 }
 
 const backtestView = (found: Backtest) => ({
