@@ -10,7 +10,7 @@ const loader = fileURLToPath(new URL("load.mjs", import.meta.url));
 let runs = 0;
 
 /** Send this many events and say how it went. */
-export function load(at, { connections, batch, events }) {
+export function load(at, { connections, batch, events, type = "llm.call" }) {
   const order = {
     port: at.port,
     key: at.key,
@@ -18,6 +18,7 @@ export function load(at, { connections, batch, events }) {
     connections,
     batch,
     events,
+    type,
     run: ++runs,
   };
   return new Promise((resolve, reject) => {

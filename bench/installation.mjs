@@ -87,6 +87,7 @@ async function prepare(env) {
     account: env.id("account"),
     project: env.id("project"),
     binding: env.id("binding"),
+    grant: env.id("grant"),
     slug: `project-${index}`,
   }));
   await pool.query(
@@ -113,25 +114,36 @@ async function prepare(env) {
     `insert into binding (org_id, binding_id, project_id, account_id, effective_from, created_by, created_at) select $1, binding, project, account, '2024-01-01', 'bench', '2024-01-01' from ${from}`,
     [orgId, ...columns],
   );
-  const { meter } = readMeter({
-    key: "tokens",
-    name: "Tokens",
-    event_type: "llm.call",
-    aggregation: "sum",
-    value_property: "tokens",
-    unit: "token",
-  });
-  await env.store.db.transaction().execute(async (tx) => {
-    const stored = {
-      meterId: env.id("meter"),
-      key: "tokens",
-      eventType: "llm.call",
-      status: "published",
-      definition: writeMeter(meter),
-    };
-    await saveMeter(tx, stored, env.now());
-    await bumpCatalogVersion(tx);
-  });
+  // A batch of its own for every account, which no measurement uses up: usage of `llm.call` draws from it.
+  const units = "1000000000000";
+  await pool.query(
+    `insert into account_grant (org_id, grant_id, account_id, pool, denomination, sku_code, origin, draw_rank, priority, valid_from, expires_at, size, remaining, has_units, after_seq, created_at) select $1, g, a, 'tokens', 'units', 'TOKENS', 'purchase', 1, 50, '2024-01-01', '2100-01-01', ${units}, ${units}, true, 0, '2024-01-01' from unnest($2::text[], $3::text[]) as n (g, a)`,
+    [orgId, rows.map((r) => r.grant), rows.map((r) => r.account)],
+  );
+  for (const [key, eventType] of [
+    ["tokens", "llm.call"],
+    ["tokens_unpaid", "llm.call.unpaid"],
+  ]) {
+    const { meter } = readMeter({
+      key,
+      name: "Tokens",
+      event_type: eventType,
+      aggregation: "sum",
+      value_property: "tokens",
+      unit: "token",
+    });
+    await env.store.db.transaction().execute(async (tx) => {
+      const stored = {
+        meterId: env.id("meter"),
+        key,
+        eventType,
+        status: "published",
+        definition: writeMeter(meter),
+      };
+      await saveMeter(tx, stored, env.now());
+      await bumpCatalogVersion(tx);
+    });
+  }
   const { secret } = await createFirstKey(env, {
     organizationId: orgId,
     projectId: null,

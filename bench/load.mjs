@@ -3,7 +3,16 @@
 import { connect } from "node:net";
 import { readFileSync } from "node:fs";
 
-const { port, key, connections, batch, events, subjects, run } = JSON.parse(process.argv[2]);
+const {
+  port,
+  key,
+  connections,
+  batch,
+  events,
+  subjects,
+  run,
+  type: eventType,
+} = JSON.parse(process.argv[2]);
 const names = readFileSync(subjects, "utf8").split("\n");
 
 // Accounts are used as accounts are: the n-th most active one 1/n as much as the first.
@@ -46,7 +55,7 @@ function template() {
     const quantity = 1 + Math.floor(fraction() * 2000);
     const model = models[Math.floor(fraction() * 3)];
     parts.push(
-      `{"specversion":"1.0","id":"${idStart}${"0".repeat(digits)}","source":"bench/load","type":"llm.call","subject":"${anyName()}","time":"${time}","data":{"tokens":"${quantity}","model":"${model}"}}`,
+      `{"specversion":"1.0","id":"${idStart}${"0".repeat(digits)}","source":"bench/load","type":"${eventType}","subject":"${anyName()}","time":"${time}","data":{"tokens":"${quantity}","model":"${model}"}}`,
     );
   }
   const body = batch === 1 ? parts[0] : `[${parts.join(",")}]`;

@@ -213,7 +213,7 @@ const originalKey = (event: UsageEvent): string => eventKey(event.source, event.
 
 const busy = (): Problem =>
   new Problem("ingest_busy", "More usage is waiting to be stored than we hold in memory.", {
-    facts: { retry_after_seconds: 1 },
+    facts: { retry_after: 1 },
   });
 
 /** FNV-1a. */

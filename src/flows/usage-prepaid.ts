@@ -178,7 +178,11 @@ export function drawsOf(settlement: Settlement, makeId: MakeId): DrawToSave[] {
         orgId,
         accountId,
         part,
-        movementIds: [makeId("movement"), makeId("movement")] as const,
+        // The first is only for units taken back from expiry.
+        movementIds: [
+          part.fromExpired === 0 ? "" : makeId("movement"),
+          makeId("movement"),
+        ] as const,
         recordedAt: events.at(-1)?.arrival.receivedAt ?? part.bucketAt,
       })),
     ),

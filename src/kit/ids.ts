@@ -59,36 +59,48 @@ const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
  */
 export function idMaker(clock: Clock, random: Random): MakeId {
   let lastMs = -1;
-  let tail = 0n;
+  let start = "";
+  // The random tail in two numbers, 25 and 30 bits, because ids are made by the thousand where usage comes in.
+  let high = 0;
+  let low = 0;
   return (kind) => {
     const ms = Math.max(Math.floor(clock.now() / 1000), lastMs);
     if (ms === lastMs) {
-      tail += 1n;
+      low += 1;
+      if (low === lowLimit) {
+        low = 0;
+        high += 1;
+      }
     } else {
       lastMs = ms;
-      // 54 random bits, the top one left free so that counting up within a millisecond cannot overflow.
-      tail = bigintOf(random.bytes(7)) & ((1n << 54n) - 1n);
+      start = base32(ms, 9);
+      const bits = random.bytes(7);
+      // The top bit is left free so that counting up within a millisecond cannot overflow.
+      high = (byte(bits, 0) * 65_536 + byte(bits, 1) * 256 + byte(bits, 2)) % 16_777_216;
+      low =
+        (byte(bits, 3) * 16_777_216 +
+          byte(bits, 4) * 65_536 +
+          byte(bits, 5) * 256 +
+          byte(bits, 6)) %
+        lowLimit;
     }
-    return `${prefixes[kind]}_${base32(BigInt(ms), 9)}${base32(tail, 11)}`;
+    return `${prefixes[kind]}_${start}${base32(high, 5)}${base32(low, 6)}`;
   };
 }
+
+const lowLimit = 2 ** 30;
+const byte = (bytes: Uint8Array, index: number): number => bytes[index] ?? 0;
 
 /** Whether a text has the form of an id of this kind. Says nothing about existence. */
 export function isId<K extends IdKind>(kind: K, text: string): text is Id<K> {
   return text.startsWith(`${prefixes[kind]}_`) && /^[a-z]{3}_[0-9a-z]{1,40}$/.test(text);
 }
 
-function bigintOf(bytes: Uint8Array): bigint {
-  let value = 0n;
-  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
-  return value;
-}
-
-function base32(value: bigint, length: number): string {
+function base32(value: number, length: number): string {
   let text = "";
-  for (let i = 0; i < length; i++) {
-    text = alphabet[Number(value & 31n)] + text;
-    value >>= 5n;
+  for (let left = value, i = 0; i < length; i++) {
+    text = alphabet.charAt(left % 32) + text;
+    left = Math.floor(left / 32);
   }
   return text;
 }
