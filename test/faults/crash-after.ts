@@ -1,7 +1,7 @@
 import type pg from "pg";
 import { openStore, type Store } from "../../src/store/connect.ts";
 
-export class Crash extends Error {
+class Crash extends Error {
   override readonly name = "Crash";
 }
 
