@@ -1,8 +1,12 @@
 import {
+  addUnits,
   brokenLaw,
   compareDrawOrder,
   draw,
+  hasUnits,
   poolOf,
+  returnUnits,
+  type Spent,
   subtractUnits,
   type Units,
   withMovement,
@@ -167,19 +171,24 @@ async function replay(
       grants.set(grant.id, { ...before, ...after });
     }
   };
+  const spentIn = new Map<string, Spent>();
   let eventCount = 0;
   for await (const event of listReplayEvents(env.store, key)) {
     eventCount += 1;
     catchUp(event.seq);
     const match = matchEvent(meters, event);
-    if (match.kind !== "measured" || event.isCorrection) continue;
+    if (match.kind !== "measured") continue;
     for (const { meter, quantity } of match.measurements) {
       if (meter.aggregation !== "sum" && meter.aggregation !== "count") continue;
       const pool = [...grants.values()]
         .filter((grant) => poolOf(grant.denomination) === meter.key)
         .toSorted(compareDrawOrder);
-      if (pool.length === 0) continue;
-      apply(grants, pool, event, quantity, isOpen(account, event));
+      const period = account ? periodAt(account.account.calendar, event.time).startsAt : 0;
+      const name = `${meter.key}\n${period}`;
+      const spent = spentIn.get(name) ?? { overage: 0, drawn: new Map<string, Units>() };
+      spentIn.set(name, spent);
+      if (event.isCorrection) takeBack(grants, pool, subtractUnits(0, quantity), spent);
+      else apply(grants, pool, { event, quantity, periodOpen: isOpen(account, event) }, spent);
     }
   }
   catchUp(Number.MAX_SAFE_INTEGER);
@@ -198,12 +207,15 @@ function isOpen(
 function apply(
   grants: Map<string, StoredGrant>,
   pool: readonly StoredGrant[],
-  event: ReplayEvent,
-  quantity: Units,
-  periodOpen: boolean,
+  usage: { event: ReplayEvent; quantity: Units; periodOpen: boolean },
+  spent: Spent,
 ): void {
-  for (const part of draw({ quantity, at: event.time, periodOpen }, pool).taken) {
+  const { event, quantity, periodOpen } = usage;
+  const decision = draw({ quantity, at: event.time, periodOpen }, pool);
+  spent.overage = addUnits(spent.overage, decision.overage);
+  for (const part of decision.taken) {
     const grant = grants.get(part.grant.id) as StoredGrant;
+    spent.drawn.set(grant.id, addUnits(spent.drawn.get(grant.id) ?? 0, part.quantity));
     const back = withMovement(grant, {
       grantId: grant.id,
       kind: "unexpired",
@@ -213,6 +225,28 @@ function apply(
       grantId: grant.id,
       kind: "drawn",
       quantity: subtractUnits(0, part.quantity),
+    });
+    grants.set(grant.id, { ...grant, ...after });
+  }
+}
+
+function takeBack(
+  grants: Map<string, StoredGrant>,
+  pool: readonly StoredGrant[],
+  quantity: Units,
+  spent: Spent,
+): void {
+  if (!hasUnits(quantity)) return;
+  const drawn = pool.map(({ id }) => ({ grantId: id, quantity: spent.drawn.get(id) ?? 0 }));
+  const { fromOverage, returned } = returnUnits(quantity, spent.overage, drawn);
+  spent.overage = subtractUnits(spent.overage, fromOverage);
+  for (const part of returned) {
+    const grant = grants.get(part.grantId) as StoredGrant;
+    spent.drawn.set(grant.id, subtractUnits(spent.drawn.get(grant.id) ?? 0, part.quantity));
+    const after = withMovement(grant, {
+      grantId: grant.id,
+      kind: "returned",
+      quantity: part.quantity,
     });
     grants.set(grant.id, { ...grant, ...after });
   }

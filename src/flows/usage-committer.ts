@@ -197,11 +197,13 @@ export function openCommitter(host: CommitterHost): Committer {
     try {
       const locked = await lockHeads(current, accounts, judgedBy(tickets));
       const known = await loadKnown(current, tickets);
+      const units = await prepaid.load(current, tickets, locked);
+      await prepaid.addSpent(current, tickets, units);
       const settlement = settle(tickets, {
         heads: locked,
         known,
         originals: await originalsOf(current, tickets),
-        prepaid: await prepaid.load(current, tickets, locked),
+        prepaid: units,
       });
       await saveLocked(current, settlement, drawsOf(settlement, host.makeId));
       const quiet = settlement.fates.every(({ kind }) => kind === "accepted") && headsAgree(locked);

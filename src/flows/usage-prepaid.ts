@@ -1,5 +1,6 @@
 import {
   addUnits,
+  compareDrawOrder,
   compareUnits,
   grantsAfter,
   type OpenGrant,
@@ -9,7 +10,15 @@ import { periodAt } from "../domain/invoicing/index.ts";
 import { accountName, type Head, type Prepaid, type Settlement } from "../domain/usage/index.ts";
 import type { MakeId } from "../kit/ids.ts";
 import { hour, type Instant } from "../kit/time.ts";
-import { type DrawToSave, type LoadedPool, loadPools, type PoolKey } from "../store/usage-draws.ts";
+import {
+  type DrawToSave,
+  type LoadedPool,
+  loadCalendars,
+  loadPools,
+  loadSpent,
+  type PoolKey,
+  type SpentKey,
+} from "../store/usage-draws.ts";
 import type { Lane } from "../store/usage-lane.ts";
 import type { Ticket } from "./usage-committer.ts";
 
@@ -37,6 +46,8 @@ export type PrepaidBook = {
     tickets: readonly Ticket[],
     heads: ReadonlyMap<string, Head>,
   ): Promise<Map<string, Prepaid>>;
+  /** Add what corrections among the tickets need to know: call it where the heads are locked. */
+  addSpent(lane: Lane, tickets: readonly Ticket[], found: Map<string, Prepaid>): Promise<void>;
   remember(settlement: Settlement): void;
   forget(accounts: Iterable<string>): void;
   clear(): void;
@@ -96,6 +107,33 @@ export function openPrepaidBook(): PrepaidBook {
       return found;
     },
 
+    async addSpent(lane, tickets, found) {
+      const corrections = tickets.filter(({ event }) => event.corrects !== null);
+      const needs = needsOf(corrections);
+      if (needs.length === 0) return;
+      const wanted = await periodsOf(lane, needs, corrections);
+      const loaded = await loadSpent(lane, wanted);
+      for (const [index, { spent, grants }] of loaded.entries()) {
+        const key = wanted[index] as SpentKey & { account: string };
+        const before = found.get(key.account);
+        // With grants of the past among them, the lists are good for this group only.
+        kept.delete(key.account);
+        const pools = new Map(before?.pools);
+        const open = pools.get(key.pool) ?? [];
+        const known = new Set(open.map((grant) => grant.id));
+        const more = grants.filter((grant) => !known.has(grant.id));
+        pools.set(key.pool, [...open, ...more].toSorted(compareDrawOrder));
+        found.set(key.account, {
+          pools,
+          isPeriodOpen: before?.isPeriodOpen ?? (() => true),
+          spentIn: (meter, at) =>
+            meter === key.pool && at >= key.startsAt && at < key.endsAt
+              ? spent
+              : before?.spentIn?.(meter, at),
+        });
+      }
+    },
+
     remember(settlement) {
       if (kept.size > accountsMax) this.clear();
       for (const { orgId, accountId, before, drawn } of settlement.accounts) {
@@ -150,6 +188,26 @@ function needsOf(tickets: readonly Ticket[]): Need[] {
     }
   }
   return all;
+}
+
+/** The invoice periods that corrections fall into, of accounts that ever had units to give back to. */
+async function periodsOf(
+  lane: Lane,
+  needs: readonly Need[],
+  corrections: readonly Ticket[],
+): Promise<(SpentKey & { readonly account: string })[]> {
+  const calendars = await loadCalendars(lane, needs);
+  const wanted = new Map<string, SpentKey & { account: string }>();
+  for (const [index, need] of needs.entries()) {
+    const calendar = calendars[index];
+    if (!calendar) continue;
+    for (const { verdict, event } of corrections) {
+      if (verdict.kind !== "measured" || verdict.accountName !== need.account) continue;
+      const { startsAt, endsAt } = periodAt(calendar, event.time);
+      wanted.set(`${need.account}\n${need.pool}\n${startsAt}`, { ...need, startsAt, endsAt });
+    }
+  }
+  return [...wanted.values()];
 }
 
 /** Whether grants that are valid for all the event times hold what is needed: then no other grant can be reached. */

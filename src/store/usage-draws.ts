@@ -2,6 +2,8 @@ import {
   addUnits,
   compareDrawOrder,
   type DrawnPart,
+  hasUnits,
+  type Spent,
   type OpenGrant,
   type Origin,
   readUnits,
@@ -122,6 +124,93 @@ const calendarIn = (row: readonly (string | null)[]): BillingCalendar => ({
   cycle: cell(row, 13) as Cycle,
 });
 
+/** The invoice period of one account's pool. */
+export type SpentKey = Omit<PoolKey, "since"> & {
+  readonly startsAt: Instant;
+  readonly endsAt: Instant;
+};
+
+/** The calendars of accounts that ever had a grant in these pools; the others need no accounts of what was drawn. */
+export async function loadCalendars(
+  lane: Lane,
+  keys: readonly Omit<PoolKey, "since">[],
+): Promise<(BillingCalendar | undefined)[]> {
+  const [rows = []] = await runPipeline(
+    lane.client,
+    [
+      {
+        name: "tl_calendars",
+        text: `select n.no, b.time_zone, b.invoice_day, b.cycle
+               from unnest($1::text[], $2::text[], $3::text[]) with ordinality as n (org_id, account_id, pool, no)
+               join billing_account b on b.org_id = n.org_id and b.account_id = n.account_id
+               where exists (select 1 from account_grant g where g.org_id = n.org_id
+                             and g.account_id = n.account_id and g.pool = n.pool)`,
+        values: [
+          array(keys.map((key) => quoted(key.orgId))),
+          array(keys.map((key) => quoted(key.accountId))),
+          array(keys.map((key) => quoted(key.pool))),
+        ],
+      },
+    ],
+    lane.unnamed,
+  );
+  const found: (BillingCalendar | undefined)[] = keys.map(() => undefined);
+  for (const row of rows)
+    found[Number(row[0]) - 1] = {
+      timeZone: cell(row, 1),
+      invoiceDay: Number(row[2]),
+      cycle: cell(row, 3) as Cycle,
+    };
+  return found;
+}
+
+/** What was used and drawn in periods, and the grants it was drawn from as they stand now. */
+export async function loadSpent(
+  lane: Lane,
+  keys: readonly SpentKey[],
+): Promise<{ spent: Spent; grants: OpenGrant[] }[]> {
+  const values = [
+    array(keys.map((key) => quoted(key.orgId))),
+    array(keys.map((key) => quoted(key.accountId))),
+    array(keys.map((key) => quoted(key.pool))),
+    array(keys.map((key) => quoted(writeInstant(key.startsAt)))),
+    array(keys.map((key) => quoted(writeInstant(key.endsAt)))),
+  ];
+  const from = `unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[]) with ordinality
+                as n (org_id, account_id, pool, starts_at, ends_at, no)`;
+  const [totals = [], drawn = []] = await runPipeline(
+    lane.client,
+    [
+      {
+        name: "tl_spent_total",
+        text: `select n.no, sum(r.total) from ${from}
+               join usage_rollup r on r.org_id = n.org_id and r.account_id = n.account_id and r.meter_key = n.pool
+                and r.bucket_at >= n.starts_at and r.bucket_at < n.ends_at
+               group by n.no`,
+        values,
+      },
+      {
+        name: "tl_spent_drawn",
+        text: `select n.no, ${grantColumns}, -sum(m.quantity) from ${from}
+               join account_grant g on g.org_id = n.org_id and g.account_id = n.account_id and g.pool = n.pool
+               join grant_movement m on m.org_id = g.org_id and m.grant_id = g.grant_id
+                and m.kind in ('drawn', 'returned') and m.at >= n.starts_at and m.at < n.ends_at
+               group by n.no, g.org_id, g.grant_id`,
+        values,
+      },
+    ],
+    lane.unnamed,
+  );
+  return keys.map((_, index) => {
+    const own = drawn.filter((row) => Number(row[0]) === index + 1);
+    const total = totals.find((row) => Number(row[0]) === index + 1);
+    const amounts = new Map(own.map((row) => [cell(row, 1), readUnits(cell(row, 10))]));
+    const covered = [...amounts.values()].reduce<Units>(addUnits, 0);
+    const overage = subtractUnits(total ? readUnits(cell(total, 1)) : 0, covered);
+    return { spent: { overage, drawn: amounts }, grants: own.map(grantIn) };
+  });
+}
+
 /** One part of what a group drew, with the id of its movement and, when it took units back from expiry, of another. */
 export type DrawToSave = {
   readonly orgId: string;
@@ -135,7 +224,9 @@ export type DrawToSave = {
 export function drawStatements(draws: readonly DrawToSave[]): PipelineStatement[] {
   if (draws.length === 0) return [];
   const rows = draws.flatMap((draw) => {
-    const drawn = { draw, id: draw.movementIds[1], kind: "drawn" };
+    // A part below zero is usage that was corrected away: its units come back.
+    const kind = hasUnits(draw.part.quantity) ? "drawn" : "returned";
+    const drawn = { draw, id: draw.movementIds[1], kind };
     const taken = { ...drawn, quantity: subtractUnits(0, draw.part.quantity) };
     if (draw.part.fromExpired === 0) return [taken];
     const back = { draw, id: draw.movementIds[0], kind: "unexpired" };

@@ -9,6 +9,7 @@ import { correctGrant, askRefund } from "../../src/flows/give-grant.ts";
 import { type Ingest, openIngest } from "../../src/flows/ingest-usage.ts";
 import { postSupplyCost, readStock, recordSupplyLot } from "../../src/flows/keep-supply.ts";
 import { postBooks } from "../../src/flows/post-books.ts";
+import { proveGrants } from "../../src/flows/prove-grants.ts";
 import { previewInvoice } from "../../src/flows/preview-invoice.ts";
 import {
   simulatedPayments,
@@ -199,6 +200,42 @@ describe("use it or lose it", () => {
     await use("sms.sent", 10, "2025-01-21T12:00:00Z");
     expect(await remaining()).toBe("1000");
   });
+});
+
+test("usage that is corrected away shrinks the overage first, then returns units; verify agrees (R-035)", async () => {
+  await buy("USAGE-SMS-1000");
+  env.at("2025-01-11T00:00:00Z");
+  await use("sms.sent", 1030, "2025-01-11T00:00:00Z");
+  const correct = async (quantity: number) => {
+    const event = anEvent(
+      {
+        id: `c${++sent}`,
+        type: "sms.sent",
+        time: "2025-01-11T00:00:00Z",
+        subject: "web",
+        corrects: `e${wrong}`,
+        data: { value: String(-quantity) },
+      },
+      env.now(),
+    );
+    const fates = await ingest.submit({
+      orgId: account.organizationId,
+      events: [event],
+      now: env.now(),
+    });
+    expect(fates).toEqual([{ kind: "accepted" }]);
+  };
+  const wrong = sent;
+  await correct(20);
+  expect(await remaining()).toBe("0");
+  expect((await lines())["overage USAGE-SMS-OVERAGE"]).toContain("10 ");
+  await correct(50);
+  expect(await remaining()).toBe("40");
+  await use("sms.sent", 45, "2025-01-11T00:00:00Z");
+  expect(await remaining()).toBe("0");
+  expect((await lines())["overage USAGE-SMS-OVERAGE"]).toContain("5 ");
+  expect((await proveGrants(env)).faults).toEqual([]);
+  expect((await books())["income:revenue:USAGE-SMS-1000"]).toBe("-40.00");
 });
 
 describe("many at once (R-075)", () => {

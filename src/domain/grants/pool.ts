@@ -1,5 +1,6 @@
 import type { Instant } from "../../kit/time.ts";
-import type { DrawRequest } from "./draw.ts";
+import { type DrawRequest, draw } from "./draw.ts";
+import { returnUnits } from "./lifecycle.ts";
 import type { OpenGrant } from "./grant.ts";
 import { addUnits, hasUnits, subtractUnits, type Units } from "./units.ts";
 
@@ -76,6 +77,57 @@ export function drawFrom(pool: Pool, request: DrawRequest, seq: number): Units {
   return wanted;
 }
 
+/** What was drawn and what stayed overage in one invoice period, as far as corrections may take it back. */
+export type Spent = { overage: Units; readonly drawn: Map<string, Units> };
+
+/** Draw one event and keep account of it for corrections in the same period. */
+export function drawAndCount(pool: Pool, request: DrawRequest, seq: number, spent: Spent): void {
+  const now = pool.grants.map((grant, index) => ({
+    ...grant,
+    remaining: pool.remaining[index] as Units,
+    expired: pool.expired[index] as Units,
+  }));
+  const { taken, overage } = draw(request, now);
+  for (const { grant, quantity } of taken)
+    spent.drawn.set(grant.id, addUnits(spent.drawn.get(grant.id) ?? 0, quantity));
+  spent.overage = addUnits(spent.overage, overage);
+  drawFrom(pool, request, seq);
+}
+
+/**
+ * Take usage back: the overage of its period shrinks first; the rest returns to grants, the one that stands last in draw
+ * order first, as a part below zero.
+ */
+export function giveBack(
+  pool: Pool,
+  correction: { readonly quantity: Units; readonly at: Instant },
+  seq: number,
+  spent: Spent,
+): void {
+  const drawn = pool.grants.flatMap(({ id }) => {
+    const quantity = spent.drawn.get(id) ?? 0;
+    return hasUnits(quantity) ? [{ grantId: id as string, quantity }] : [];
+  });
+  const { fromOverage, returned } = returnUnits(correction.quantity, spent.overage, drawn);
+  spent.overage = subtractUnits(spent.overage, fromOverage);
+  for (const { grantId, quantity } of returned) {
+    const index = pool.grants.findIndex((grant) => grant.id === grantId);
+    const grant = pool.grants[index] as OpenGrant;
+    pool.remaining[index] = addUnits(pool.remaining[index] as Units, quantity);
+    spent.drawn.set(grantId, subtractUnits(spent.drawn.get(grantId) ?? 0, quantity));
+    pool.first = 0;
+    pool.parts.push({
+      grant,
+      bucketAt: bucketOf(correction.at),
+      quantity: subtractUnits(0, quantity),
+      fromExpired: 0,
+      fromSeq: seq,
+      toSeq: seq,
+      eventCount: 1,
+    });
+  }
+}
+
 function least(a: Units, b: Units): Units {
   if (typeof a === "number" && typeof b === "number") return a < b ? a : b;
   return hasUnits(subtractUnits(a, b)) ? b : a;
@@ -96,7 +148,7 @@ function note(
   // Events come in runs of the same grant and quarter: the part wanted is almost always the last or the one before.
   for (let index = pool.parts.length - 1; index >= 0; index--) {
     const part = pool.parts[index] as DrawnPart;
-    if (part.grant !== grant || part.bucketAt !== bucketAt) continue;
+    if (part.grant !== grant || part.bucketAt !== bucketAt || !hasUnits(part.quantity)) continue;
     part.quantity = addUnits(part.quantity, quantity);
     part.fromExpired = addUnits(part.fromExpired, fromExpired);
     if (part.toSeq !== seq) part.eventCount++;

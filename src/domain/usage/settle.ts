@@ -3,11 +3,14 @@ import type { Instant } from "../../kit/time.ts";
 import {
   addUnits,
   compareUnits,
+  drawAndCount,
   drawFrom,
+  giveBack,
   hasUnits,
   type OpenGrant,
   openPool,
   type Pool,
+  type Spent,
   subtractUnits,
   writeUnits,
 } from "../grants/index.ts";
@@ -64,7 +67,9 @@ export type SettlementFacts = {
 export type Prepaid = {
   readonly pools: ReadonlyMap<string, readonly OpenGrant[]>;
   /** Whether the invoice of the period of an event may still change when the event arrives. */
-  isPeriodOpen(at: Instant, receivedAt: Instant): boolean;
+  readonly isPeriodOpen: (at: Instant, receivedAt: Instant) => boolean;
+  /** With corrections in the group: what was used and drawn in the periods they speak of, counted on while settling. */
+  readonly spentIn?: (meterKey: string, at: Instant) => Spent | undefined;
 };
 
 export const eventName = (orgId: string, key: string): string => `${orgId}\n${key}`;
@@ -225,12 +230,15 @@ function storeIn(work: Work, arrival: Arrival, verdict: Measured): Rejection | u
   const prepaid = work.facts.prepaid?.get(verdict.accountName);
   for (const measurement of verdict.measurements) {
     rollUp(account.rollups, stored, measurement);
-    if (prepaid && corrects === null) drawUnits(account, prepaid, arrival, measurement);
+    if (prepaid) drawUnits(account, prepaid, arrival, measurement);
   }
   return undefined;
 }
 
-/** Usage that adds up draws the account's prepaid units, event by event in their sequence; what is left is overage. */
+/**
+ * Usage that adds up draws the account's prepaid units, event by event in their sequence; what is left is overage. What is
+ * corrected away comes back.
+ */
 function drawUnits(
   account: SettledAccount,
   prepaid: Prepaid,
@@ -239,14 +247,23 @@ function drawUnits(
 ): void {
   const grants = prepaid.pools.get(meter.key);
   if (!grants || (meter.aggregation !== "sum" && meter.aggregation !== "count")) return;
-  if (!hasUnits(quantity)) return;
   let pool = account.drawn.get(meter.key);
   if (!pool) {
     pool = openPool(grants);
     account.drawn.set(meter.key, pool);
   }
+  const { seq } = account;
+  const spent = prepaid.spentIn?.(meter.key, event.time);
+  if (!hasUnits(quantity)) {
+    const back = subtractUnits(0, quantity);
+    if (event.corrects !== null && spent && hasUnits(back))
+      giveBack(pool, { quantity: back, at: event.time }, seq, spent);
+    return;
+  }
   const periodOpen = prepaid.isPeriodOpen(event.time, receivedAt);
-  drawFrom(pool, { quantity, at: event.time, periodOpen }, account.seq);
+  const request = { quantity, at: event.time, periodOpen };
+  if (spent) drawAndCount(pool, request, seq, spent);
+  else drawFrom(pool, request, seq);
 }
 
 function accountOf(work: Work, name: string, orgId: string, accountId: string): SettledAccount {
