@@ -21,13 +21,13 @@ export type SelectableSku = { readonly code: string; readonly labels: SkuLabels 
 
 const labelKeys = ["class", "family", "variant", "payPlan"] as const;
 
-export function selects(selector: SkuSelector, sku: SelectableSku): boolean {
+function selects(selector: SkuSelector, sku: SelectableSku): boolean {
   if (selector.sku !== undefined && selector.sku !== sku.code) return false;
   return labelKeys.every((key) => selector[key] === undefined || selector[key] === sku.labels[key]);
 }
 
 /** How narrow a selector is: a named SKU beats any number of labels, more labels beat fewer. */
-export const specificity = (selector: SkuSelector): number =>
+const specificity = (selector: SkuSelector): number =>
   (selector.sku === undefined ? 0 : 10) +
   labelKeys.filter((key) => selector[key] !== undefined).length;
 

@@ -1,6 +1,5 @@
 export * from "./bare-number.ts";
 export * from "./catalog.ts";
-export { catalogFaults } from "./catalog-soundness.ts";
 export * from "./diff.ts";
 export * from "./discount.ts";
 export * from "./meter.ts";
@@ -16,7 +15,6 @@ export {
   type CatalogFault,
   type CatalogFile,
   type CatalogReading,
-  catalogSections,
   readCatalog,
   readPublishedCatalog,
 } from "./read-catalog.ts";

@@ -33,7 +33,7 @@ export type CatalogReading =
   | { readonly catalog: Catalog; readonly faults?: never }
   | { readonly faults: readonly CatalogFault[]; readonly catalog?: never };
 
-export const catalogSections = [
+const catalogSections = [
   "services",
   "meters",
   "skus",

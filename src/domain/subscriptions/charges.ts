@@ -205,7 +205,7 @@ const merge = (a: Charge, b: Charge): Charge => {
 };
 
 /** Units beyond those that are included; one for a fee per subscription. */
-export function billableQuantity(fee: Fee, phase: Pick<Phase, "quantities">): Decimal {
+function billableQuantity(fee: Fee, phase: Pick<Phase, "quantities">): Decimal {
   if (fee.per === "subscription") return one;
   return greatest(zero, subtract(phase.quantities.get(fee.sku) ?? zero, fee.includedUnits));
 }

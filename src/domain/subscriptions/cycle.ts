@@ -43,7 +43,7 @@ export function boundary(cycle: Cycle, n: number): Instant {
 }
 
 /** Period number `n` of a cycle. */
-export function cyclePeriod(cycle: Cycle, n: number): Period {
+function cyclePeriod(cycle: Cycle, n: number): Period {
   return { startsAt: boundary(cycle, n), endsAt: boundary(cycle, n + 1) };
 }
 

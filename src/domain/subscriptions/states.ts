@@ -1,5 +1,4 @@
 import type { Instant } from "../../kit/time.ts";
-import { formatPlanRef } from "../catalog/index.ts";
 import { phaseAt, startOfSubscription, type Subscription } from "./subscription.ts";
 
 /** Where a subscription stands. Never stored by hand: it follows from the timeline and the time. See SPEC.md. */
@@ -159,11 +158,4 @@ export function stateAt(subscription: Subscription, now: Instant): SubscriptionS
   if (phase?.kind === "paused") return "paused";
   if (phase?.kind === "trial") return "trialing";
   return subscription.phases.some((later) => later.startsAt > now) ? "pending_change" : "active";
-}
-
-/** "basic@1 + sso@1, 5 SEAT": what a phase sells, for timelines and audit entries. */
-export function describePhase(phase: Subscription["phases"][0]): string {
-  const bundle = [phase.plan, ...phase.addOns].map(formatPlanRef).join(" + ");
-  const units = [...phase.quantities].map(([sku, quantity]) => `${quantity.toFixed()} ${sku}`);
-  return [bundle, ...units].join(", ");
 }

@@ -5,10 +5,9 @@ import type { Discount, PlanRef } from "../catalog/index.ts";
 import type { Cycle } from "./cycle.ts";
 
 /** How long open phases last on paper: after the last moment that can be written. */
-export const endOfTime = (9_000_000_000 * 1_000_000) as Instant;
+const endOfTime = (9_000_000_000 * 1_000_000) as Instant;
 
-export const phaseKinds = ["trial", "active", "paused"] as const;
-export type PhaseKind = (typeof phaseKinds)[number];
+export type PhaseKind = "trial" | "active" | "paused";
 
 /** What an account has from one moment until the next phase starts: a plan version, add-ons, seats, a rhythm. */
 export type Phase = {
@@ -60,14 +59,3 @@ export function phaseAt(subscription: Subscription, at: Instant): Phase | undefi
 
 export const startOfSubscription = (subscription: Subscription): Instant =>
   subscription.phases[0].startsAt;
-
-/** What is wrong with a timeline; empty when it holds what every timeline must hold. */
-export function timelineFaults(subscription: Subscription): string[] {
-  const faults: string[] = [];
-  subscription.phases.forEach((phase, index) => {
-    const next = subscription.phases[index + 1];
-    if (next && next.startsAt <= phase.startsAt)
-      faults.push(`phase ${index + 1} starts before or with the phase it follows`);
-  });
-  return faults;
-}
