@@ -10,6 +10,15 @@ export function outsideFailure(error: unknown): Failure | undefined {
   if (error instanceof MigrationError)
     return { code: "migration", title: "the database does not fit", detail: error.message };
   const { code = "", message = "" } = error as { code?: string; message?: string };
+  if (code === "EADDRINUSE" || (code === "EACCES" && message.includes("listen"))) {
+    const { address = "", port = 0 } = error as { address?: string; port?: number };
+    const taken = code === "EADDRINUSE" ? "is taken by another program" : "may not be listened on";
+    return {
+      code: "address",
+      title: "the address",
+      detail: `${address}:${port} ${taken}. Choose another with --port (0 takes any free one).`,
+    };
+  }
   const advice = advised(code);
   if (!advice) return undefined;
   return {

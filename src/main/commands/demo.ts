@@ -3,7 +3,8 @@ import type { Env } from "../../flows/env.ts";
 import { verifyInvoice } from "../../flows/verify-invoice.ts";
 import type { AddCommand } from "../command.ts";
 import { type Told, tellStory } from "../demo/story.ts";
-import { serve } from "../serve.ts";
+import type { Config } from "../config.ts";
+import { serve, type Serving } from "../serve.ts";
 import { explanationText, invoiceText } from "../show-invoice.ts";
 import { untilStopped } from "../signals.ts";
 import { open } from "../wire.ts";
@@ -24,7 +25,9 @@ export const addDemo: AddCommand = (program, run) => {
           try {
             const told = await tellStory(opened.env, (text) => note(`  ✓ ${text}`));
             const shown = await shownOf(opened.env, told);
-            const serving = options.serve ? await serve(opened.env, config) : undefined;
+            const serving = options.serve
+              ? await serveSomewhere(opened.env, config, options.port === undefined)
+              : undefined;
             const address = serving?.address ?? "http://127.0.0.1:4480";
             print(
               { ...shown.value, address: serving?.address ?? null, secret: told.secret },
@@ -43,6 +46,16 @@ export const addDemo: AddCommand = (program, run) => {
       ),
     );
 };
+
+/** On the port that is asked for; a demo that nobody gave a port takes a free one where the usual one is taken. */
+async function serveSomewhere(env: Env, config: Config, mayMove: boolean): Promise<Serving> {
+  try {
+    return await serve(env, config);
+  } catch (error) {
+    if (!mayMove || (error as { code?: string }).code !== "EADDRINUSE") throw error;
+    return serve(env, { ...config, port: 0 });
+  }
+}
 
 /** The invoice, one line of it explained, and whether a recomputation from raw events agrees. */
 async function shownOf(env: Env, told: Told) {
@@ -63,7 +76,7 @@ async function shownOf(env: Env, told: Told) {
     explained?.buckets.reduce((sum, bucket) => sum + BigInt(bucket.eventCount), 0n) ?? 0n;
   const faults = checks.flatMap((check) => check.mismatches);
   const verdict = isMatch
-    ? `✓ verified: recomputed from ${told.events > 0 ? `${told.events.toLocaleString("en")} ` : ""}raw events by a second path, every digit agrees`
+    ? `✓ verified: ${told.events > 0 ? `${told.events.toLocaleString("en")} raw events` : "the raw events"}, rated again by a second path, give every digit`
     : `✗ the recomputation differs: ${JSON.stringify(faults.slice(0, 3))}`;
   const text = [
     invoiceText(content),
