@@ -101,7 +101,8 @@ export async function saveAtOnce(
   draws: readonly DrawToSave[],
   judgedBy: JudgedBy,
 ): Promise<void> {
-  await run(lane, [checkRules(judgedBy), ...saving(lane, group), ...drawStatements(draws)]);
+  // The rules last: compared while the heads are held, as a back-fill of a new meter relies on.
+  await run(lane, [...saving(lane, group), ...drawStatements(draws), checkRules(judgedBy)]);
 }
 
 /** Begin a transaction and hold the heads of these accounts, in order, in a statement of its own. */
