@@ -87,6 +87,7 @@ export const statuses: Record<RefusalCode, number> = {
   organization_parent_unfit: 409,
   organization_required: 400,
   payment_not_possible: 409,
+  payment_recorded: 409,
   payment_unclear: 503,
   period_not_over: 409,
   permission_missing: 403,

@@ -9,6 +9,7 @@ import { invoiceRoutes } from "./routes/invoices.ts";
 import { mailRoutes } from "./routes/mails.ts";
 import { meterRoutes } from "./routes/meters.ts";
 import { organizationRoutes } from "./routes/organizations.ts";
+import { paymentRoutes } from "./routes/payments.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { ratingRoutes } from "./routes/rating.ts";
 import { subscriptionRoutes } from "./routes/subscriptions.ts";
@@ -35,6 +36,7 @@ export const endpoints: readonly Endpoint[] = [
   ...invoiceRoutes,
   ...billingRunRoutes,
   ...ledgerRoutes,
+  ...paymentRoutes,
   ...mailRoutes,
   ...ratingRoutes,
   ...apiKeyRoutes,

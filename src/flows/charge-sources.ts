@@ -4,6 +4,7 @@ import type { Db } from "../store/connect.ts";
 import type { AccountKey } from "../store/invoice-facts.ts";
 import { chargeSubscriptions } from "./charge-subscriptions.ts";
 import { grantCharges } from "./grant-charges.ts";
+import { lateFees } from "./late-fees.ts";
 
 /** What else than its own usage prices an account's period: fees and purchases, and units already paid for. */
 export type OtherCharges = {
@@ -18,7 +19,7 @@ export type ChargeSource = (
 ) => Promise<readonly OtherCharges[]>;
 
 /** Every room that puts something on an invoice beside usage prices. Order does not matter. */
-export const chargeSources: readonly ChargeSource[] = [chargeSubscriptions, grantCharges];
+export const chargeSources: readonly ChargeSource[] = [chargeSubscriptions, grantCharges, lateFees];
 
 /** All rooms' shares together. */
 export async function loadOtherCharges(

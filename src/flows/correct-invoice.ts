@@ -89,7 +89,11 @@ export async function creditInvoice(
           draft,
           sequence: sequence + 1n,
           note: {
-            corrects: { id: invoice.invoiceId, number: content.number },
+            corrects: {
+              id: invoice.invoiceId,
+              number: content.number,
+              issued_on: content.issued_on,
+            },
             reason: order.reason,
           },
           reasonCode: order.reasonCode,

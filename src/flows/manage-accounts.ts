@@ -5,6 +5,8 @@ import {
   type Condition,
   type Contact,
   type Cycle,
+  type EarlyDiscount,
+  type LateFee,
   conditionsOf,
   hasHistory,
   mayArchive,
@@ -18,6 +20,7 @@ import {
 import type { Author } from "../domain/audit/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import type { Currency } from "../kit/currency.ts";
+import { formatDecimal } from "../kit/decimal.ts";
 import type { AccountId, OrganizationId } from "../kit/ids.ts";
 import type { Money } from "../kit/money.ts";
 import { formatMoney } from "../kit/money.ts";
@@ -62,6 +65,8 @@ export type GivenTerms = {
   readonly netDays: number;
   readonly creditLimit: Money | null;
   readonly agreementReference: string | null;
+  readonly earlyDiscount: EarlyDiscount | null;
+  readonly lateFee: LateFee | null;
 };
 
 export async function getAccount(
@@ -365,6 +370,12 @@ const described = (account: BillingAccount | null) =>
     net_days: account.terms?.netDays ?? null,
     credit_limit: account.terms?.creditLimit ? formatMoney(account.terms.creditLimit) : null,
     agreement_reference: account.terms?.agreementReference ?? null,
+    early_discount: account.terms?.earlyDiscount
+      ? `${formatDecimal(account.terms.earlyDiscount.percent)}% within ${account.terms.earlyDiscount.days} days`
+      : null,
+    late_fee_percent: account.terms?.lateFee
+      ? formatDecimal(account.terms.lateFee.percentPerMonth)
+      : null,
     parent_id: account.parentId,
     status: account.status,
     status_reason: account.statusReason,

@@ -13,7 +13,13 @@ import { type AccountId, isId, type OrganizationId } from "../kit/ids.ts";
 import { money } from "../kit/money.ts";
 import type { Instant } from "../kit/time.ts";
 import { countActiveBindings } from "./bindings.ts";
-import { readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
+import {
+  pricedTermsOf,
+  readInstant,
+  readInstantOrNull,
+  writeDecimal,
+  writeInstant,
+} from "./columns.ts";
 import type { Db } from "./connect.ts";
 import type { BillingAccountTable } from "./tables.ts";
 
@@ -96,6 +102,9 @@ function changeable(account: BillingAccount) {
     terms_granted_at: terms === null ? null : writeInstant(terms.grantedAt),
     credit_limit_minor: terms?.creditLimit?.minor ?? null,
     agreement_reference: terms?.agreementReference ?? null,
+    early_discount_percent: terms?.earlyDiscount ? writeDecimal(terms.earlyDiscount.percent) : null,
+    early_discount_days: terms?.earlyDiscount?.days ?? null,
+    late_fee_percent: terms?.lateFee ? writeDecimal(terms.lateFee.percentPerMonth) : null,
     legal_name: account.legalName,
     address: account.address === null ? null : JSON.stringify(account.address),
     tax_ids: JSON.stringify(account.taxIds),
@@ -255,6 +264,7 @@ function accountOf(row: Row): BillingAccount {
             creditLimit:
               row.credit_limit_minor === null ? null : money(code, row.credit_limit_minor),
             agreementReference: row.agreement_reference,
+            ...pricedTermsOf(row),
             grantedAt,
           },
     parentId: row.parent_account_id as AccountId | null,

@@ -1,3 +1,4 @@
+import type { PricedTerms } from "../domain/accounts/index.ts";
 import { type Decimal, decimal, formatDecimal } from "../kit/decimal.ts";
 import { formatInstant, type Instant, instant } from "../kit/time.ts";
 
@@ -7,4 +8,17 @@ export const readInstantOrNull = (text: string | null): Instant | null =>
   text === null ? null : readInstant(text);
 export const writeInstant = (at: Instant): string => formatInstant(at);
 export const readDecimal = (text: string): Decimal => decimal(text);
+/** What terms say about paying early and late, in the columns they have everywhere. */
+export const pricedTermsOf = (row: {
+  readonly early_discount_percent: string | null;
+  readonly early_discount_days: number | null;
+  readonly late_fee_percent: string | null;
+}): PricedTerms => ({
+  earlyDiscount:
+    row.early_discount_percent === null || row.early_discount_days === null
+      ? null
+      : { percent: readDecimal(row.early_discount_percent), days: row.early_discount_days },
+  lateFee:
+    row.late_fee_percent === null ? null : { percentPerMonth: readDecimal(row.late_fee_percent) },
+});
 export const writeDecimal = (value: Decimal): string => formatDecimal(value);

@@ -11,7 +11,13 @@ import type {
 import { currency } from "../kit/currency.ts";
 import { add, type Decimal, decimal, zero } from "../kit/decimal.ts";
 import { type Instant, instant, type Period } from "../kit/time.ts";
-import { readDecimal, readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
+import {
+  pricedTermsOf,
+  readDecimal,
+  readInstant,
+  readInstantOrNull,
+  writeInstant,
+} from "./columns.ts";
 import type { Db } from "./connect.ts";
 
 /** One account, by its two-part key. */
@@ -35,6 +41,9 @@ type AccountRow = {
   invoice_day: number;
   cycle: Cycle;
   net_days: number;
+  early_discount_percent: string | null;
+  early_discount_days: number | null;
+  late_fee_percent: string | null;
   legal_entity: string;
   finalization_hours: number;
   late_usage: LateUsagePolicy;
@@ -44,7 +53,7 @@ type AccountRow = {
 };
 
 const accountColumns = sql`a.org_id, a.account_id, a.slug, a.name, a.currency, a.time_zone, a.price_book,
-  a.invoice_day, a.cycle, a.net_days, a.legal_entity, a.finalization_hours, a.late_usage, a.zero_invoices,
+  a.invoice_day, a.cycle, a.net_days, a.early_discount_percent, a.early_discount_days, a.late_fee_percent, a.legal_entity, a.finalization_hours, a.late_usage, a.zero_invoices,
   a.parent_account_id, a.created_at`;
 
 /** The accounts with these keys, in the order of organization and account. */
@@ -103,6 +112,7 @@ const accountOf = (row: AccountRow): AccountToInvoice => ({
     currency: currency(row.currency),
     calendar: { timeZone: row.time_zone, invoiceDay: row.invoice_day, cycle: row.cycle },
     netDays: row.net_days,
+    pricedTerms: pricedTermsOf(row),
     legalEntity: row.legal_entity,
     finalizationHours: row.finalization_hours,
     lateUsage: row.late_usage,

@@ -145,14 +145,18 @@ export async function insertIssued(tx: Tx, documents: readonly ToInsert[]): Prom
     reason_code: reasonCode ?? null,
     reason: issued.content.reason ?? "",
     created_by: createdBy,
+    late_fee_percent:
+      issued.kind === "invoice"
+        ? (issued.content.account.late_fee?.percent_per_month ?? null)
+        : null,
   }));
   await sql`
     insert into invoice (org_id, invoice_id, account_id, kind, status, legal_entity, number, sequence, currency,
       period_starts_at, period_ends_at, subtotal_minor, tax_minor, total_minor, due_on, pipeline_version,
-      watermark, content, content_hash, created_at, issued_at, corrects_id, reason_code, reason, created_by)
+      watermark, content, content_hash, created_at, issued_at, corrects_id, reason_code, reason, created_by, late_fee_percent)
     select org_id, invoice_id, account_id, kind, status, legal_entity, number, sequence, currency,
       period_starts_at, period_ends_at, subtotal_minor, tax_minor, total_minor, due_on, pipeline_version,
-      watermark, content, content_hash, created_at, issued_at, corrects_id, reason_code, reason, created_by
+      watermark, content, content_hash, created_at, issued_at, corrects_id, reason_code, reason, created_by, late_fee_percent
     from json_populate_recordset(null::invoice, ${JSON.stringify(rows)}::json)`.execute(tx);
 
   const lines = documents.flatMap(({ issued }) =>

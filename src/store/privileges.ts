@@ -18,6 +18,7 @@ export const writtenOnce: { readonly [T in keyof Tables]?: readonly (keyof Table
   plan_version: [],
   ledger_posting: [],
   ledger_transaction: [],
+  payment: [],
   price: [],
   supply_lot: [],
   price_confirmation: [],

@@ -103,6 +103,9 @@ export type BillingAccountTable = {
   ap_email: string | null;
   po_number: string | null;
   language: Generated<string>;
+  early_discount_percent: string | null;
+  early_discount_days: number | null;
+  late_fee_percent: string | null;
 };
 
 export type BillingRunTable = {
@@ -244,6 +247,7 @@ export type InvoiceTable = {
   reason: Generated<string>;
   created_by: Generated<string>;
   sequence: bigint | null;
+  late_fee_percent: string | null;
 };
 
 export type InvoiceLineTable = {
@@ -348,6 +352,22 @@ export type OrganizationTable = {
   status: Generated<"active" | "suspended" | "closed">;
   test_clock_at: string | null;
   created_at: string;
+};
+
+export type PaymentTable = {
+  org_id: string;
+  payment_id: string;
+  invoice_id: string;
+  account_id: string;
+  currency: string;
+  amount_minor: bigint;
+  applied_minor: bigint;
+  discount_minor: bigint;
+  excess_minor: bigint;
+  received_on: string;
+  reference: string;
+  recorded_at: string;
+  recorded_by: string;
 };
 
 export type PlanTable = {
@@ -682,6 +702,7 @@ export type Tables = {
   meter_backfill: MeterBackfillTable;
   meter_revision: MeterRevisionTable;
   organization: OrganizationTable;
+  payment: PaymentTable;
   plan: PlanTable;
   plan_draft: PlanDraftTable;
   plan_version: PlanVersionTable;

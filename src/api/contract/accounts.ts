@@ -9,6 +9,7 @@ import {
 import { Problem } from "../../domain/refusals/index.ts";
 import type { AccountProfile, GivenTerms } from "../../flows/manage-accounts.ts";
 import { type Currency, currency } from "../../kit/currency.ts";
+import { decimal, formatDecimal, isDecimalText, isPositive } from "../../kit/decimal.ts";
 import { parseMoney } from "../../kit/money.ts";
 import { formatInstant } from "../../kit/time.ts";
 import {
@@ -62,6 +63,24 @@ const language = z
   .string()
   .regex(/^[a-z]{2}(-[A-Z]{2})?$/, "write a language tag, as in en or de-AT");
 
+const percent = (most: number) =>
+  DecimalText.refine(
+    (text) => isDecimalText(text) && isPositive(decimal(text)) && Number(text) <= most,
+    `write a per cent above 0 and up to ${most}`,
+  );
+const EarlyDiscountShape = z
+  .strictObject({ percent: percent(50), days: z.int().min(1).max(90) })
+  .openapi("EarlyDiscount", {
+    description:
+      "What is forgiven of an invoice that is paid in full within these days of its issue.",
+    example: { percent: "2", days: 10 },
+  });
+const LateFeeShape = z.strictObject({ percent_per_month: percent(10) }).openapi("LateFee", {
+  description:
+    "A line on the next invoice for each month begun after the due date, of what is open then.",
+  example: { percent_per_month: "1.5" },
+});
+
 export const TermsShape = z
   .strictObject({
     net_days: z
@@ -74,6 +93,8 @@ export const TermsShape = z
         "In the account's currency. Staff is alerted at 80 and 100 per cent; usage is not stopped.",
     }),
     agreement_reference: z.string().max(100).nullable().default(null),
+    early_discount: EarlyDiscountShape.nullable().default(null),
+    late_fee: LateFeeShape.nullable().default(null),
   })
   .openapi("NewTerms");
 
@@ -148,6 +169,11 @@ export function termsOf(body: z.output<typeof TermsShape>, code: Currency): Give
     netDays: body.net_days,
     creditLimit: body.credit_limit === null ? null : amountOf(body.credit_limit, code),
     agreementReference: body.agreement_reference,
+    earlyDiscount: body.early_discount && {
+      percent: decimal(body.early_discount.percent),
+      days: body.early_discount.days,
+    },
+    lateFee: body.late_fee && { percentPerMonth: decimal(body.late_fee.percent_per_month) },
   };
 }
 
@@ -200,6 +226,8 @@ export const AccountView = z
         net_days: z.int(),
         credit_limit: MoneyView.nullable(),
         agreement_reference: z.string().nullable(),
+        early_discount: EarlyDiscountShape.nullable(),
+        late_fee: LateFeeShape.nullable(),
         granted_at: InstantText,
       })
       .nullable()
@@ -244,6 +272,13 @@ export const accountView = (
     net_days: account.terms.netDays,
     credit_limit: account.terms.creditLimit && moneyView(account.terms.creditLimit),
     agreement_reference: account.terms.agreementReference,
+    early_discount: account.terms.earlyDiscount && {
+      percent: formatDecimal(account.terms.earlyDiscount.percent),
+      days: account.terms.earlyDiscount.days,
+    },
+    late_fee: account.terms.lateFee && {
+      percent_per_month: formatDecimal(account.terms.lateFee.percentPerMonth),
+    },
     granted_at: formatInstant(account.terms.grantedAt),
   },
   legal_name: account.legalName,

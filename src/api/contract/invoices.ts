@@ -81,6 +81,11 @@ const documentShape = {
     invoice_day: z.number().int(),
     cycle: z.string(),
     net_days: z.number().int(),
+    early_discount: z
+      .strictObject({ percent: z.string(), days: z.number().int() })
+      .optional()
+      .openapi({ description: "What paying early is worth, as agreed when this was issued." }),
+    late_fee: z.strictObject({ percent_per_month: z.string() }).optional(),
     price_book: z.string(),
   }),
   currency: z.string(),
@@ -174,7 +179,9 @@ export const FullInvoiceView = InvoiceView.extend({
     number: z.string(),
     issued_on: z.string(),
     due_on: z.string(),
-    corrects: z.strictObject({ id: z.string(), number: z.string() }).optional(),
+    corrects: z
+      .strictObject({ id: z.string(), number: z.string(), issued_on: z.string().optional() })
+      .optional(),
     reason: z.string().optional(),
   }),
 }).openapi("FullInvoice");

@@ -3,6 +3,7 @@ import type { AccountId, OrganizationId } from "../../kit/ids.ts";
 import type { Money } from "../../kit/money.ts";
 import type { Instant } from "../../kit/time.ts";
 import type { AccountStatus } from "./lifecycle.ts";
+import type { EarlyDiscount, LateFee } from "./payment-terms.ts";
 
 export const cycles = ["month", "quarter", "year"] as const;
 export type Cycle = (typeof cycles)[number];
@@ -27,6 +28,8 @@ export type Terms = {
   readonly netDays: number;
   readonly creditLimit: Money | null;
   readonly agreementReference: string | null;
+  readonly earlyDiscount: EarlyDiscount | null;
+  readonly lateFee: LateFee | null;
   readonly grantedAt: Instant;
 };
 

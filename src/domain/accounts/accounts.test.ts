@@ -154,7 +154,14 @@ describe("conditions", () => {
       "PaymentReady=false:NoPaymentMethod",
       "InvoicingReady=true:NoInvoicesYet",
     ]);
-    const terms = { netDays: 30, creditLimit: null, agreementReference: null, grantedAt: now };
+    const terms = {
+      netDays: 30,
+      creditLimit: null,
+      agreementReference: null,
+      earlyDiscount: null,
+      lateFee: null,
+      grantedAt: now,
+    };
     const late = { invoiceCount: 3, pastDueCount: 1, since: later };
     expect(statusOf(anAccount({ status: "suspended", terms }), late)).toEqual([
       "Ready=false:Suspended",

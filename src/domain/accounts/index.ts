@@ -39,6 +39,15 @@ export {
   organizationStatuses,
   type ParentRefusal,
 } from "./organization.ts";
+export {
+  discountUntil,
+  type EarlyDiscount,
+  earlyDiscountOf,
+  type LateFee,
+  lateFeeOf,
+  lateMonthOn,
+  type PricedTerms,
+} from "./payment-terms.ts";
 export type { Project } from "./project.ts";
 export { documentRecipients } from "./recipients.ts";
 export {

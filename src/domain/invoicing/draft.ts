@@ -60,6 +60,8 @@ export type DraftContent = {
     readonly invoice_day: number;
     readonly cycle: string;
     readonly net_days: number;
+    readonly early_discount?: { readonly percent: string; readonly days: number };
+    readonly late_fee?: { readonly percent_per_month: string };
     readonly price_book: string;
   };
   readonly currency: string;
@@ -165,6 +167,7 @@ export function assemble(
         invoice_day: account.calendar.invoiceDay,
         cycle: account.calendar.cycle,
         net_days: account.netDays,
+        ...contentTerms(account.pricedTerms),
         price_book: facts.priceBook,
       },
       currency: account.currency,
@@ -272,6 +275,22 @@ export const contentPrice = (version: PriceVersion): ContentPrice => ({
   sku: version.skuCode,
   effective_from: formatInstant(version.effectiveFrom),
   definition: version.definition,
+});
+
+const contentTerms = (
+  terms: InvoicedAccount["pricedTerms"],
+): Pick<DraftContent["account"], "early_discount" | "late_fee"> => ({
+  ...(terms?.earlyDiscount
+    ? {
+        early_discount: {
+          percent: formatDecimal(terms.earlyDiscount.percent),
+          days: terms.earlyDiscount.days,
+        },
+      }
+    : {}),
+  ...(terms?.lateFee
+    ? { late_fee: { percent_per_month: formatDecimal(terms.lateFee.percentPerMonth) } }
+    : {}),
 });
 
 function metersUsed(lines: readonly Line[], offers: readonly Offer[]): unknown[] {

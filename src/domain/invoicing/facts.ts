@@ -1,6 +1,7 @@
 import type { Currency } from "../../kit/currency.ts";
 import type { Decimal } from "../../kit/decimal.ts";
 import type { Instant, Period } from "../../kit/time.ts";
+import type { PricedTerms } from "../accounts/index.ts";
 import type { Meter, Price } from "../catalog/index.ts";
 import type { BillingCalendar } from "./due.ts";
 
@@ -13,6 +14,8 @@ export type InvoicedAccount = {
   readonly currency: Currency;
   readonly calendar: BillingCalendar;
   readonly netDays: number;
+  /** What paying early or late is worth under the terms; left out where they do not say. */
+  readonly pricedTerms?: PricedTerms | undefined;
   readonly legalEntity: string;
   /** Hours after a period's end in which late events still change its draft. */
   readonly finalizationHours: number;

@@ -33,7 +33,9 @@ export type IssuedContent = DraftContent & {
   readonly issued_on: Day;
   readonly due_on: Day;
   /** On a credit or debit note: the document it corrects and why. */
-  readonly corrects?: { readonly id: string; readonly number: string } | undefined;
+  readonly corrects?:
+    | { readonly id: string; readonly number: string; readonly issued_on?: Day }
+    | undefined;
   readonly reason?: string | undefined;
 };
 

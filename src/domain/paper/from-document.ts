@@ -3,8 +3,9 @@ import { decimal, equal } from "../../kit/decimal.ts";
 import { minus, type Money, nothing, parseMoney, plus, sumMoney } from "../../kit/money.ts";
 import { type Day, dayAt, type Instant, instant } from "../../kit/time.ts";
 import { type ContentLine, type IssuedContent, partiesOf } from "../invoicing/index.ts";
+import { discountUntil, earlyDiscountOf } from "../accounts/index.ts";
 import type { LegalEntity, TaxCategory } from "../tax/index.ts";
-import type { Language } from "./locale.ts";
+import { dayText, type Language, moneyText, percentText } from "./locale.ts";
 import {
   type AnnexRow,
   type Paper,
@@ -63,9 +64,12 @@ export function paperOf(content: IssuedContent, extras: PaperExtras): Paper {
     purchaseOrder: buyer.purchaseOrder,
     buyerReference: buyer.purchaseOrder === null ? content.account.slug : null,
     corrects: content.corrects
-      ? { number: content.corrects.number, issuedOn: content.issued_on }
+      ? {
+          number: content.corrects.number,
+          issuedOn: content.corrects.issued_on ?? content.issued_on,
+        }
       : null,
-    paymentTerms: isCredit ? null : termsText(language, content.account.net_days),
+    paymentTerms: isCredit ? null : termsText(language, content),
     payTo: isCredit || !issuer.bank ? null : issuer.bank,
     lines,
     allowances: [],
@@ -172,7 +176,36 @@ function sellerOf(issuer: LegalEntity): Party {
 const lastDay = (endsAt: string, zone: string): Day =>
   dayAt((instant(endsAt) - 1) as Instant, zone);
 
-const termsText = (language: Language, days: number): string =>
-  language === "de"
-    ? `Zahlbar innerhalb von ${days} Tagen ohne Abzug.`
-    : `Payable within ${days} days.`;
+/** The terms in sentences: when it is due, what paying early forgives and until when, what paying late costs. */
+function termsText(language: Language, content: IssuedContent): string {
+  const { net_days: days, early_discount: early, late_fee: late } = content.account;
+  const isGerman = language === "de";
+  const sentences = [
+    isGerman
+      ? `Zahlbar innerhalb von ${days} Tagen${early ? "" : " ohne Abzug"}.`
+      : `Payable within ${days} days.`,
+  ];
+  if (early) {
+    const code = currency(content.currency);
+    const terms = { percent: decimal(early.percent), days: early.days };
+    const total = parseMoney(content.total, code);
+    const discount = earlyDiscountOf(total, terms, content.issued_on, content.issued_on);
+    const percent = percentText(language, terms.percent);
+    const until = dayText(language, discountUntil(content.issued_on, terms));
+    const amount = moneyText(language, minus(total, discount));
+    sentences.push(
+      isGerman
+        ? `${percent} Skonto bei Zahlung bis ${until}: ${amount}.`
+        : `${percent} discount if paid by ${until}: ${amount}.`,
+    );
+  }
+  if (late) {
+    const percent = percentText(language, decimal(late.percent_per_month));
+    sentences.push(
+      isGerman
+        ? `Bei Verzug ${percent} je angefangenem Monat auf den offenen Betrag.`
+        : `Late fee ${percent} of what is open for each month begun.`,
+    );
+  }
+  return sentences.join(" ");
+}

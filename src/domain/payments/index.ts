@@ -1,1 +1,2 @@
+export { openOf, type Settlement, settle } from "./settle.ts";
 export type { ChargeOutcome, ChargeRequest, PaymentGateway } from "./gateway.ts";

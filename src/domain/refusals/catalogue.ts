@@ -357,6 +357,10 @@ export const refusals = {
     advice:
       'Use settlement "card" with a payment gateway, or have staff grant terms for settlement "invoice".',
   },
+  payment_recorded: {
+    title: "This payment is recorded already",
+    advice: "See the payments of the invoice; another payment needs another reference.",
+  },
   payment_unclear: {
     title: "The payment was sent, and the answer got lost",
     advice:

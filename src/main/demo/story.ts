@@ -102,7 +102,13 @@ export async function tellStory(env: Env, step: (text: string) => void): Promise
       poNumber: "PO-4471",
       language: "en",
     },
-    { netDays: 30, creditLimit: null, agreementReference: null },
+    {
+      netDays: 30,
+      creditLimit: null,
+      agreementReference: null,
+      earlyDiscount: null,
+      lateFee: null,
+    },
   );
   await bindProject(
     before,
