@@ -12,10 +12,13 @@ export type OtherCharges = {
   readonly covered: readonly Coverage[];
 };
 
+/** An account's period, as it is known now or, for a document of old, as it was known up to an event. */
+export type ChargeSpan = AccountKey & { readonly period: Period; readonly untilSeq: bigint | null };
+
 /** One room's share of the charges, for many account periods at once, in the order they were asked for. */
 export type ChargeSource = (
   db: Db,
-  spans: readonly (AccountKey & { period: Period })[],
+  spans: readonly ChargeSpan[],
 ) => Promise<readonly OtherCharges[]>;
 
 /** Every room that puts something on an invoice beside usage prices. Order does not matter. */
@@ -24,7 +27,7 @@ export const chargeSources: readonly ChargeSource[] = [chargeSubscriptions, gran
 /** All rooms' shares together. */
 export async function loadOtherCharges(
   db: Db,
-  spans: readonly (AccountKey & { period: Period })[],
+  spans: readonly ChargeSpan[],
 ): Promise<OtherCharges[]> {
   const shares: (readonly OtherCharges[])[] = [];
   for (const source of chargeSources) shares.push(await source(db, spans));

@@ -39,7 +39,7 @@ export const chargeSubscriptions: ChargeSource = async (db, spans) => {
     const { terms, offers } = buyer;
     shares.push({
       fixed: onceEach(timelines, terms, span.period),
-      covered: await coverAllowances(db, span, span.period, timelines, terms, offers),
+      covered: await coverAllowances(db, span, timelines, terms, offers),
     });
   }
   return shares;

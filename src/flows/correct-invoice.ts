@@ -154,7 +154,7 @@ async function changeStatus(
   move: { to: InvoiceStatus; from: readonly InvoiceStatus[]; action: string },
 ): Promise<StoredInvoice> {
   return transaction(env.store.db, async (tx) => {
-    const { invoice } = await lockForCorrection(tx, order.orgId, order.invoice);
+    const { invoice, sequence } = await lockForCorrection(tx, order.orgId, order.invoice);
     if (!move.from.includes(invoice.status))
       throw new Problem(
         "invoice_status_conflict",
@@ -169,7 +169,7 @@ async function changeStatus(
           `${standing.number} credits ${invoice.number}: credit the rest instead of voiding it`,
         );
     }
-    await markInvoice(tx, invoice.orgId, invoice.invoiceId, move.to);
+    await markInvoice(tx, invoice.orgId, invoice.invoiceId, move.to, sequence);
     await appendAudit(tx, env.id, invoice.orgId, [
       {
         at: now,

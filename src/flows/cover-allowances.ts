@@ -5,7 +5,7 @@ import {
   priceCuts,
   quantityOf,
 } from "../domain/invoicing/index.ts";
-import type { Catalog, PlanUsage } from "../domain/catalog/index.ts";
+import type { Catalog } from "../domain/catalog/index.ts";
 import {
   type AllowancePart,
   coverByAllowance,
@@ -15,10 +15,11 @@ import {
   type Subscription,
   type Terms,
 } from "../domain/subscriptions/index.ts";
-import { isZero, zero } from "../kit/decimal.ts";
-import { intersect, type Instant, type Period } from "../kit/time.ts";
-import { type AccountKey, accountKeyText } from "../store/invoice-facts.ts";
+import { type Decimal, decimalOf, divide, isZero, multiply, sumOf } from "../kit/decimal.ts";
+import { hour, intersect, type Instant, lengthOf, type Period } from "../kit/time.ts";
+import { accountKeyText } from "../store/invoice-facts.ts";
 import { measureWindows } from "../store/invoice-usage.ts";
+import type { ChargeSpan } from "./charge-sources.ts";
 import type { Db } from "../store/connect.ts";
 import type { KnownTimeline } from "../store/subscriptions.ts";
 
@@ -26,7 +27,12 @@ import type { KnownTimeline } from "../store/subscriptions.ts";
 type Allowance = {
   readonly sku: string;
   readonly offer: Offer;
-  readonly parts: { readonly slice: Period; readonly included: PlanUsage["included"] }[];
+  readonly parts: {
+    readonly slice: Period;
+    readonly included: Decimal;
+    /** Included at every moment of the slice, beside `included`. */
+    readonly level: Decimal;
+  }[];
 };
 
 /**
@@ -35,12 +41,13 @@ type Allowance = {
  */
 export async function coverAllowances(
   db: Db,
-  key: AccountKey,
-  period: Period,
+  span: ChargeSpan,
   histories: readonly (readonly KnownTimeline[])[],
   terms: Terms,
   offers: readonly Offer[],
 ): Promise<Coverage[]> {
+  const { period, untilSeq } = span;
+  const key = { orgId: span.orgId, accountId: span.accountId };
   const allowances = histories.flatMap((history) => {
     const known = history.findLast((one) => one.knownAt < period.endsAt);
     const subscription = known && readSubscription(known.id, known.timeline);
@@ -53,7 +60,7 @@ export async function coverAllowances(
       meter: offer.meter,
       slice,
       dimensions: [],
-      untilSeq: null,
+      untilSeq,
     })),
   );
   const measured =
@@ -93,31 +100,33 @@ function allowancesOf(
       const slice = intersect(whole, reach);
       if (slice === undefined) continue;
       for (const offer of offers) {
-        const included = includedIn(phase, terms, offer.skuCode);
+        const { included, level } = includedIn(phase, terms, offer.skuCode);
         const name = `${offer.skuCode} ${whole.startsAt}`;
         const allowance = found.get(name) ?? { sku: offer.skuCode, offer, parts: [] };
-        if (isZero(included) && allowance.parts.length === 0) continue;
+        if (isZero(included) && isZero(level) && allowance.parts.length === 0) continue;
         found.set(name, allowance);
         for (const part of cut(slice, offer, period))
-          allowance.parts.push({ slice: part, included });
+          allowance.parts.push({ slice: part, included, level });
       }
     }
   }
   return [...found.values()].map(whole);
 }
 
-const includedIn = (
-  phase: Subscription["phases"][0],
-  terms: Terms,
-  sku: string,
-): PlanUsage["included"] =>
-  [phase.plan, ...phase.addOns]
+function includedIn(phase: Subscription["phases"][0], terms: Terms, sku: string) {
+  const usages = [phase.plan, ...phase.addOns]
     .flatMap((ref) => terms.version(ref)?.usage ?? [])
-    .filter((usage) => usage.sku === sku)
-    .reduce((sum, usage) => sum.plus(usage.included), zero);
+    .filter((usage) => usage.sku === sku);
+  return {
+    included: sumOf(usages.map((usage) => usage.included)),
+    level: sumOf(usages.map((usage) => usage.includedLevel)),
+  };
+}
 
 /** What adds up is followed price by price; the rest is one quantity, under the plan in force at its end. */
 function cut(slice: Period, offer: Offer, period: Period): Period[] {
+  // A level is measured moment by moment, so each invoice period has its own share of it.
+  if (offer.meter.aggregation === "weighted_sum") return [intersect(slice, period) ?? slice];
   if (!isAdditive(offer.meter)) return [slice];
   const cuts = [...priceCuts([offer], slice), period.startsAt].filter(
     (at) => at > slice.startsAt && at < slice.endsAt,
@@ -132,11 +141,15 @@ function whole(allowance: Allowance): Allowance {
   if (isAdditive(allowance.offer.meter) || first === undefined || last === undefined)
     return allowance;
   const slice = { startsAt: first.slice.startsAt, endsAt: last.slice.endsAt };
-  return { ...allowance, parts: [{ slice, included: last.included }] };
+  const held = allowance.parts.map((part) =>
+    multiply(part.level, divide(decimalOf(lengthOf(part.slice)), decimalOf(hour))),
+  );
+  const included = sumOf([last.included, ...held]);
+  return { ...allowance, parts: [{ slice, included, level: last.level }] };
 }
 
 /** Whether any plan of the catalog includes usage at all: most of the time there is nothing to measure. */
 export const includesUsage = (catalog: Catalog): boolean =>
   catalog.plans.some((plan) =>
-    plan.versions.some((version) => version.usage.some((usage) => !isZero(usage.included))),
+    plan.versions.some((version) => version.usage.some((usage) => !isZero(usage.included) || !isZero(usage.includedLevel))),
   );

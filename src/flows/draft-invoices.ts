@@ -27,10 +27,11 @@ import {
   loadExisting,
   loadHeads,
   loadLateDays,
+  loadVoidRestatements,
   nothingBilled,
 } from "../store/invoice-facts.ts";
 import { measureWindows, type UsageWindow } from "../store/invoice-usage.ts";
-import { loadOtherCharges } from "./charge-sources.ts";
+import { type ChargeSpan, loadOtherCharges } from "./charge-sources.ts";
 import { loadParties } from "../store/parties.ts";
 import { bookFor, readOffers } from "./read-offers.ts";
 
@@ -69,8 +70,8 @@ export type Drafted = {
 };
 
 /**
- * Which closed periods to look at beside the one asked for: those that events came in for since the last document, or, as
- * proof that this was enough, every one there ever was.
+ * Which closed periods to look at beside the one asked for: those that events came in for since the last document and those
+ * that documents made void had restated, or, as proof that this was enough, every one there ever was.
  */
 export type History = "touched" | "all";
 
@@ -124,8 +125,12 @@ async function scopeDrafts(
         before: one.request.period.startsAt,
       })),
   );
+  const reopened = await loadVoidRestatements(db, keys);
   return facts.map(({ request, seq, billed: before }) => {
-    const touched = touchedPeriods(request, before, late.get(textOf(request.of)) ?? []);
+    const touched = touchedPeriods(request, before, [
+      ...(late.get(textOf(request.of)) ?? []),
+      ...(reopened.get(textOf(request.of)) ?? []),
+    ]);
     const priceBook = bookFor(catalog, request.of.priceBook, request.of.account.currency);
     return {
       of: request.of,
@@ -162,7 +167,13 @@ export async function draftScopes(
   rate: Rate,
 ): Promise<Drafted[]> {
   const spans = scopes.flatMap((scope) =>
-    scope.periods.map((period) => ({ ...keyOf(scope.of), period, below: scope.below, scope })),
+    scope.periods.map((period) => ({
+      ...keyOf(scope.of),
+      period,
+      below: scope.below,
+      untilSeq: scope.isPast ? scope.seq : null,
+      scope,
+    })),
   );
   const measured = await measure(db, spans.flatMap(windowsOf));
   const existing = await loadExisting(db, spans);
@@ -213,7 +224,7 @@ export async function draftScopes(
   });
 }
 
-function windowsOf(span: AccountKey & { period: Period; scope: DraftScope }): UsageWindow[] {
+function windowsOf(span: ChargeSpan & { scope: DraftScope }): UsageWindow[] {
   const cuts = priceCuts(span.scope.offers, span.period);
   return span.scope.offers.flatMap(({ meter, versions }) => {
     const own = isAdditive(meter)
@@ -226,7 +237,7 @@ function windowsOf(span: AccountKey & { period: Period; scope: DraftScope }): Us
       meter,
       slice: { startsAt: edges[i] as Instant, endsAt },
       dimensions: pricedDimensions(versions),
-      untilSeq: span.scope.isPast ? span.scope.seq : null,
+      untilSeq: span.untilSeq,
     }));
   });
 }

@@ -16,6 +16,7 @@ export const grantCharges: ChargeSource = async (db, spans) => {
     accountId: span.accountId,
     startsAt: span.period.startsAt,
     endsAt: span.period.endsAt,
+    untilSeq: span.untilSeq,
   }));
   const [purchases, coverage, skus] = await Promise.all([
     listSettledPurchases(db, asked),

@@ -200,19 +200,30 @@ export async function saveDraws(
     where g.org_id = c.org_id and g.grant_id = c.grant_id`.execute(tx);
 }
 
-/** Units that grants paid for in spans of time, per pool and quarter of an hour of usage: what is not priced again. */
+/**
+ * Units that grants paid for in spans of time, per pool and quarter of an hour of usage: what is not priced again. With
+ * `untilSeq`, only what events up to that one drew: what a document of that time knew.
+ */
 export async function listCoverage(
   db: Db,
-  spans: readonly { orgId: string; accountId: string; startsAt: Instant; endsAt: Instant }[],
+  spans: readonly {
+    orgId: string;
+    accountId: string;
+    startsAt: Instant;
+    endsAt: Instant;
+    untilSeq: bigint | null;
+  }[],
 ): Promise<{ span: number; pool: string; bucketAt: Instant; quantity: Units }[]> {
   const { rows } = await sql<{ span: number; pool: string; at: string; quantity: string }>`
     select s.no::integer - 1 as span, g.pool, m.at, -sum(m.quantity) as quantity
     from unnest(${spans.map((s) => s.orgId)}::text[], ${spans.map((s) => s.accountId)}::text[],
                 ${spans.map((s) => writeInstant(s.startsAt))}::timestamptz[],
-                ${spans.map((s) => writeInstant(s.endsAt))}::timestamptz[])
-         with ordinality as s (org_id, account_id, starts_at, ends_at, no)
+                ${spans.map((s) => writeInstant(s.endsAt))}::timestamptz[],
+                ${spans.map((s) => s.untilSeq?.toString() ?? null)}::bigint[])
+         with ordinality as s (org_id, account_id, starts_at, ends_at, until_seq, no)
     join grant_movement m on m.org_id = s.org_id and m.account_id = s.account_id and m.at >= s.starts_at
      and m.at < s.ends_at and m.kind in ('drawn', 'returned')
+     and (s.until_seq is null or m.to_seq <= s.until_seq)
     join account_grant g on g.org_id = m.org_id and g.grant_id = m.grant_id and g.denomination = 'units'
     group by s.no, g.pool, m.at having sum(m.quantity) <> 0 order by s.no, g.pool, m.at`.execute(
     db,

@@ -170,7 +170,10 @@ export async function loadBindings(
 
 /** How far an account's documents have come. */
 export type Billed = {
-  /** Every event up to this sequence has been looked at by a document. */
+  /**
+   * Every event up to this sequence has been looked at by a document, for every closed period. It is the watermark of the
+   * last period's document: an older period's document that was made anew later looked at nothing after that period.
+   */
   readonly seq: bigint;
   /** How many documents there are: a new one is the next. */
   readonly sequence: bigint;
@@ -202,7 +205,8 @@ export async function loadBilled(
     starts: string[] | null;
   }>`
     select i.org_id, i.account_id, max(i.sequence) as sequence,
-           max((i.watermark ->> 'seq')::bigint) filter (where i.status <> 'void') as seq,
+           (array_agg((i.watermark ->> 'seq')::bigint order by i.period_starts_at desc, i.sequence desc)
+             filter (where i.status <> 'void' and i.kind = 'invoice'))[1] as seq,
            max(i.period_ends_at) filter (where i.status <> 'void' and i.kind = 'invoice') as invoiced_until,
            array_agg(i.period_starts_at::text) filter (where i.status = 'void' and i.kind = 'invoice') as void_starts,
            array_agg(i.period_starts_at::text) filter (where i.status <> 'void' and i.kind = 'invoice') as starts
@@ -225,6 +229,27 @@ export async function loadBilled(
       },
     ]),
   );
+}
+
+/**
+ * The older periods that documents made void had restated, by a moment in each: what those lines charged is owed again, on
+ * whatever document comes next. Nearly every account has none.
+ */
+export async function loadVoidRestatements(
+  db: Db,
+  keys: readonly AccountKey[],
+): Promise<Map<string, Instant[]>> {
+  const { rows } = await sql<{ org_id: string; account_id: string; starts_at: string }>`
+    select distinct i.org_id, i.account_id, l.starts_at from invoice i
+    join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[])
+      as k (org_id, account_id) using (org_id, account_id)
+    join invoice_line l on l.org_id = i.org_id and l.invoice_id = i.invoice_id
+      and l.starts_at < i.period_starts_at and l.basis <> 'concession'
+    where i.status = 'void'`.execute(db);
+  const found = new Map<string, Instant[]>();
+  for (const row of rows)
+    pushTo(found, accountKeyText(row.org_id, row.account_id), readInstant(row.starts_at));
+  return found;
 }
 
 /**
@@ -290,8 +315,8 @@ export type LineDetail = {
 };
 
 /**
- * What documents that are not void have charged, per cause, for the periods asked for. `below` leaves out documents with a
- * higher own sequence: what existed when a document was made, not what came after it.
+ * What documents that are not void have charged, per cause, for the periods asked for. With `below`, what existed when the
+ * document of that sequence was made: nothing that came after it, and also what was made void only later.
  */
 export async function loadExisting(
   db: Db,
@@ -307,8 +332,8 @@ export async function loadExisting(
                 ${spans.map((s) => writeInstant(s.period.endsAt))}::timestamptz[],
                 ${spans.map((s) => s.below?.toString() ?? null)}::bigint[])
       as s (org_id, account_id, starts_at, ends_at, below)
-    join invoice i on i.org_id = s.org_id and i.account_id = s.account_id and i.status <> 'void'
-      and (s.below is null or i.sequence < s.below)
+    join invoice i on i.org_id = s.org_id and i.account_id = s.account_id
+      and (i.status <> 'void' or s.below <= i.voided_after) and (s.below is null or i.sequence < s.below)
     join invoice_line l on l.org_id = i.org_id and l.invoice_id = i.invoice_id
       and l.starts_at >= s.starts_at and l.starts_at < s.ends_at and l.basis <> 'concession'
     order by i.sequence, l.line_no`.execute(db);
@@ -364,8 +389,9 @@ export async function loadSeenBefore(
   of: AccountKey & { readonly sequence: bigint | null },
 ): Promise<bigint> {
   const { rows } = await sql<{ seq: bigint | null }>`
-    select max((watermark ->> 'seq')::bigint) as seq from invoice
-    where org_id = ${of.orgId} and account_id = ${of.accountId} and status <> 'void'
-      and sequence < ${(of.sequence ?? 0n).toString()}::bigint`.execute(db);
+    select (watermark ->> 'seq')::bigint as seq from invoice
+    where org_id = ${of.orgId} and account_id = ${of.accountId} and status <> 'void' and kind = 'invoice'
+      and sequence < ${(of.sequence ?? 0n).toString()}::bigint
+    order by period_starts_at desc, sequence desc limit 1`.execute(db);
   return rows[0]?.seq ?? 0n;
 }

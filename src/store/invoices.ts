@@ -357,15 +357,21 @@ export async function listLines(
   }));
 }
 
-/** Move a document to another state. Its content stays what it was. */
+/**
+ * Move a document to another state. Its content stays what it was. `sequence` is the account's last document now: those up
+ * to it were made while a document that becomes void still counted.
+ */
 export async function markInvoice(
   tx: Tx,
   orgId: string,
   invoiceId: string,
   status: InvoiceStatus,
+  sequence: bigint,
 ): Promise<void> {
   await sql`
-    update invoice set status = ${status} where org_id = ${orgId} and invoice_id = ${invoiceId}`.execute(
+    update invoice set status = ${status},
+      voided_after = ${status === "void" ? sequence.toString() : null}::bigint
+    where org_id = ${orgId} and invoice_id = ${invoiceId}`.execute(
     tx,
   );
 }

@@ -12,7 +12,7 @@ export const writtenOnce: { readonly [T in keyof Tables]?: readonly (keyof Table
   audit_entry: [],
   binding: [],
   grant_movement: ["posted_in"],
-  invoice: ["status"],
+  invoice: ["status", "voided_after"],
   invoice_line: [],
   meter_revision: [],
   plan_version: [],

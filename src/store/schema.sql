@@ -319,6 +319,7 @@ create table invoice (
   reason           text not null default ''::text,
   created_by       text not null default ''::text,
   sequence         bigint,
+  voided_after     bigint,
   late_fee_percent numeric,
   constraint invoice_pkey PRIMARY KEY (org_id, invoice_id),
   constraint invoice_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id),

@@ -247,6 +247,7 @@ export type InvoiceTable = {
   reason: Generated<string>;
   created_by: Generated<string>;
   sequence: bigint | null;
+  voided_after: bigint | null;
   late_fee_percent: string | null;
 };
 
