@@ -25,7 +25,8 @@ function tenUsedFiveCovered(document: object): PricedUsage {
     quantity: decimal("5"),
     covered: decimal("5"),
     eventCount: 10n,
-    splitsByDimension: true,
+    hoursInMonth: decimal("744"),
+  splitsByDimension: true,
     byDimensions: [{ dimensions: '{"board":"indeed"}', quantity: decimal("10"), eventCount: 10n }],
   };
 }

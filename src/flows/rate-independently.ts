@@ -41,6 +41,7 @@ export const rateIndependently: Rate = (slices) => {
 const proofSlice = (one: PricedUsage): ProofSlice => ({
   document: one.version.definition,
   usage: proofUsage(one),
+  hoursInMonth: formatDecimal(one.hoursInMonth),
   ...(one.splitsByDimension ? { covered: formatDecimal(one.covered) } : {}),
 });
 

@@ -124,7 +124,7 @@ const price = z.strictObject({
   conversion: z
     .strictObject({
       operation: z.enum(["divide", "multiply"]),
-      factor: units,
+      factor: z.union([units, z.literal("hours_in_month")]),
       rounding: z.enum(["none", "ceiling", "floor", "half_away"]).optional(),
       digits: z.int().optional(),
     })
@@ -157,6 +157,7 @@ const version = z.strictObject({
       z.strictObject({
         sku: code,
         included: units.optional(),
+        included_level: units.optional(),
         beyond: z.enum(["charge", "block"]).optional(),
       }),
     )

@@ -294,6 +294,12 @@ function versionFaults(plan: Plan, version: PlanVersion, catalog: Catalog, index
         `/usage/${i}/included`,
         `the batch ${batch.code} covers meter ${sku.meter} too: the same usage would be covered twice`,
       );
+    const meter = index.meters.get(sku.meter);
+    if (!isZero(usage.includedLevel) && meter?.aggregation !== "weighted_sum")
+      fault(
+        `/usage/${i}/included_level`,
+        `meter ${sku.meter} is not level × time (weighted_sum): say how many units are included`,
+      );
     if (usage.beyond === "charge" && !catalog.prices.some((price) => price.sku === usage.sku))
       fault(at, `${usage.sku} has no price in any book: usage beyond the plan never bills`);
   });

@@ -37,6 +37,8 @@ export type PlanUsage = {
   readonly sku: string;
   /** In units of the meter, per period of the plan; what is left over lapses. */
   readonly included: Decimal;
+  /** For meters of level × time: the level that is included at every moment. 10 GB are 7,440 GB-hours in a month of 31 days. */
+  readonly includedLevel: Decimal;
   /** Beyond what is included: charge, or refuse. */
   readonly beyond: "charge" | "block";
 };

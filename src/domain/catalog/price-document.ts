@@ -1,7 +1,8 @@
 import { type Currency, isCurrency } from "../../kit/currency.ts";
-import { type Decimal, formatDecimal, isZero, zero } from "../../kit/decimal.ts";
+import { type Decimal, decimal, formatDecimal, isZero, zero } from "../../kit/decimal.ts";
 import type { Fault } from "../refusals/index.ts";
 import {
+  hoursInUnknownMonth,
   type MatrixCell,
   packageRoundings,
   type Price,
@@ -109,14 +110,17 @@ function readConversion(reader: ObjectReader | undefined): UnitConversion | null
   if (!reader) return null;
   reader.only("a conversion", ["operation", "factor", "rounding", "digits"]);
   const operation = needed(reader, "operation", reader.choice("operation", operations));
-  const factor = needed(reader, "factor", reader.units("factor", "positive"));
+  const calendar = reader.raw("factor") === "hours_in_month" ? ("hours_in_month" as const) : null;
+  const factor = calendar
+    ? decimal(hoursInUnknownMonth)
+    : needed(reader, "factor", reader.units("factor", "positive"));
   const rounding =
     reader.choice("rounding", ["none", "ceiling", "floor", "half_away"]) ?? ("none" as const);
   const digits = reader.units("digits", "not_negative") ?? zero;
   if (!digits.isInteger() || digits.greaterThan(20))
     reader.fault("digits", `${formatDecimal(digits)} is not a whole number from 0 to 20`);
   if (operation === undefined || factor === undefined) return null;
-  return { operation, factor, rounding, digits: digits.toNumber() };
+  return { operation, factor, calendar, rounding, digits: digits.toNumber() };
 }
 
 function readModel(model: PriceModelName, reader: ObjectReader): PriceModel | undefined {
@@ -240,8 +244,9 @@ export function writePrice(price: Price): Record<string, unknown> {
   const document: Record<string, unknown> = { currency: price.currency, ...writeModel(price) };
   if (!isZero(price.freeUnits)) document.free_units = formatDecimal(price.freeUnits);
   if (price.conversion) {
-    const { operation, factor, rounding, digits } = price.conversion;
-    document.conversion = { operation, factor: formatDecimal(factor), rounding, digits };
+    const { operation, factor, calendar, rounding, digits } = price.conversion;
+    const written = calendar ?? formatDecimal(factor);
+    document.conversion = { operation, factor: written, rounding, digits };
   }
   if (price.minimumAmount) document.minimum_amount = formatDecimal(price.minimumAmount);
   if (price.maximumAmount) document.maximum_amount = formatDecimal(price.maximumAmount);

@@ -29,9 +29,20 @@ export type MatrixCell = {
 export type UnitConversion = {
   readonly operation: "divide" | "multiply";
   readonly factor: Decimal;
+  /** The factor is the hours of the month that is priced (GB-hours to GB-months); `factor` is that of a month unknown. */
+  readonly calendar: "hours_in_month" | null;
   readonly rounding: "none" | "ceiling" | "floor" | "half_away";
   readonly digits: number;
 };
+
+/** Hours of a month whose dates nobody told: a twelfth of 365 days. */
+export const hoursInUnknownMonth = "730";
+
+/** The price as it converts in a month of so many hours. */
+export const priceInMonth = (price: Price, hours: Decimal | undefined): Price =>
+  hours === undefined || price.conversion?.calendar !== "hours_in_month"
+    ? price
+    : { ...price, conversion: { ...price.conversion, factor: hours } };
 
 export const priceModels = [
   "flat_fee",

@@ -118,10 +118,11 @@ function readAmounts(item: ObjectReader): ReadonlyMap<Currency, Decimal> {
 }
 
 function readUsage(item: ObjectReader): PlanUsage {
-  item.only("usage in a plan", ["sku", "included", "beyond"]);
+  item.only("usage in a plan", ["sku", "included", "included_level", "beyond"]);
   return {
     sku: needed(item, "sku", skuCode(item, "sku")),
     included: item.units("included", "not_negative") ?? zero,
+    includedLevel: item.units("included_level", "not_negative") ?? zero,
     beyond: item.choice("beyond", ["charge", "block"]) ?? "charge",
   };
 }

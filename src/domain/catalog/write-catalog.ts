@@ -226,6 +226,7 @@ const writeVersion = (version: PlanVersion): Document =>
     usage: version.usage.map((usage) => ({
       sku: usage.sku,
       included: formatDecimal(usage.included),
+      ...(!isZero(usage.includedLevel) && { included_level: formatDecimal(usage.includedLevel) }),
       beyond: usage.beyond,
     })),
     quotas: version.quotas.map((quota) => ({

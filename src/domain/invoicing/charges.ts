@@ -9,6 +9,7 @@ import type {
   PriceVersion,
   UsageType,
 } from "./facts.ts";
+import { hoursInMonth } from "./due.ts";
 import { countOf, isAdditive, quantityOf } from "./measure.ts";
 
 /** One rated piece: `unitAmount × quantity = amount`, exactly. The price and the slice of time it holds for stand beside it. */
@@ -30,6 +31,8 @@ export type PricedUsage = {
   /** What is to be priced: the metered quantity without the covered one. */
   readonly quantity: Decimal;
   readonly covered: Decimal;
+  /** Hours of one month of the account's period: what prices convert GB-hours by. */
+  readonly hoursInMonth: Decimal;
   readonly eventCount: bigint;
   /** Whether the price looks at dimensions; else only the quantity counts. */
   readonly splitsByDimension: boolean;
@@ -110,6 +113,7 @@ function usageCharge(facts: ChargeFacts, offer: Offer, rate: Rate): Charge | und
         priced,
         measured.filter((part) => overlaps(part.slice, priced.slice)),
         covered.filter((part) => overlaps(part.slice, priced.slice)),
+        hoursInMonth(facts.account.calendar, period),
       ),
     ),
   );
@@ -147,6 +151,7 @@ function pricedUsage(
   { version, slice }: PricedSlice,
   parts: readonly Measured[],
   coverage: readonly Coverage[],
+  monthHours: Decimal,
 ): PricedUsage {
   const groups = new Map<string, Measured[]>();
   for (const part of parts)
@@ -157,6 +162,7 @@ function pricedUsage(
     slice,
     quantity: subtract(quantityOf(parts), covered),
     covered,
+    hoursInMonth: monthHours,
     eventCount: countOf(parts),
     splitsByDimension: pricedDimensions([version]).length > 0,
     byDimensions: [...groups]

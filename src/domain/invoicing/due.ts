@@ -1,9 +1,12 @@
+import { type Decimal, decimalOf, divide, round } from "../../kit/decimal.ts";
 import {
   contains,
   type Day,
   dayAt,
   dayOf,
+  hour,
   type Instant,
+  lengthOf,
   type Period,
   startOfDay,
   stepFrom,
@@ -50,6 +53,10 @@ export function periodsTouching(calendar: BillingCalendar, span: Period): Period
     periods.push(next);
   }
 }
+
+/** The hours of one month of a period: those on the clock, 743 or 745 where it is turned; a quarter's third, a year's twelfth. */
+export const hoursInMonth = (calendar: BillingCalendar, span: Period): Decimal =>
+  round(divide(decimalOf(lengthOf(span)), decimalOf(hour * monthsIn[calendar.cycle])), 12);
 
 /** How a period is called on paper: "2025-01", "2025-Q1", "2025"; by its dates when it is not a calendar one. */
 export function periodName(calendar: BillingCalendar, span: Period): string {

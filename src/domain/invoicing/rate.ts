@@ -35,6 +35,7 @@ const priceSlice = (one: PricedUsage): PriceSlice => ({
   price: one.version.price,
   version: one.version.priceId,
   period: one.slice,
+  hoursInMonth: one.hoursInMonth,
   usage: usageOf(one),
 });
 

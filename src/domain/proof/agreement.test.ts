@@ -52,6 +52,24 @@ describe("two reckonings of one period", () => {
     );
   });
 
+  test("agree in a month of any length, where the price converts by its hours", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 672, max: 745 }), anyAmount(), (hours, quantity) => {
+        const conversion = { operation: "divide", factor: "hours_in_month", rounding: "half_away", digits: 12 };
+        const document = { currency: "USD", model: "per_unit", unit_amount: "0.25", conversion };
+        const price = soundPrice(document);
+        const slice = { price, usage: [{ quantity: decimal(quantity) }] };
+        const rated = ratePeriod([{ ...slice, hoursInMonth: decimal(`${hours}`) }]);
+        const usage = [{ quantity }];
+        const proof = recompute([{ document, usage, hoursInMonth: `${hours}` }]);
+        expect(formatDecimal(rated.unrounded)).toBe(proof.unrounded);
+        expect(formatDecimal(ratePeriod([slice]).unrounded)).toBe(
+          recompute([{ document, usage }]).unrounded,
+        );
+      }),
+    );
+  });
+
   test("agree on what is left to pay when a batch has paid for a part", () => {
     fc.assert(
       fc.property(

@@ -35,6 +35,8 @@ export type ProofSlice = {
   readonly usage: readonly ProofUsage[];
   /** Units that allowances and batches have paid for: they come off before anything is priced. */
   readonly covered?: string;
+  /** Hours of the month that is priced, for documents that convert by them. */
+  readonly hoursInMonth?: string;
 };
 
 export type ProofOptions = {
@@ -60,7 +62,7 @@ type Doc = Readonly<Record<string, unknown>>;
  * two must agree to the last digit.
  */
 export function recompute(given: readonly ProofSlice[], options: ProofOptions = {}): Proof {
-  const slices = given.map(uncovered);
+  const slices = given.map(inItsMonth).map(uncovered);
   const documents = slices.map((slice) => slice.document as Doc);
   const last = documents.at(-1);
   const code = last?.currency;
@@ -86,6 +88,15 @@ function withinLimits(document: Doc, gross: Rational, options: ProofOptions): Ra
   // A published minimum is never above its maximum, so whichever of them is violated decides alone.
   if (least && isBelow(gross, times(least, share))) return times(least, share);
   return most && isBelow(times(most, share), gross) ? times(most, share) : gross;
+}
+
+/** The slice with a document whose factor is a number: that of its month, or of a twelfth of a year. */
+function inItsMonth(slice: ProofSlice): ProofSlice {
+  const document = slice.document as Doc | undefined;
+  const conversion = document?.conversion as Doc | undefined;
+  if (conversion?.factor !== "hours_in_month") return slice;
+  const factor = slice.hoursInMonth ?? "730";
+  return { ...slice, document: { ...document, conversion: { ...conversion, factor } } };
 }
 
 /** The slice without what is covered: each row pays less what of the cover is left when its turn comes. */

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { decimal, formatDecimal } from "../../kit/decimal.ts";
 import { formatMoney } from "../../kit/money.ts";
 import { type Price, readPrice } from "../catalog/index.ts";
-import { rate, type Usage } from "./index.ts";
+import { rate, ratePeriod, type Usage } from "./index.ts";
 
 // The figures of the four documents that started the project.
 
@@ -163,4 +163,19 @@ test("what a plan includes is not charged: 12 GB-months with 10 included cost $0
 
 test("overage beyond a batch: 15 of 25 SMS at $0.06 cost $0.90", () => {
   expect(cost(priceOf({ model: "per_unit", unit_amount: "0.06" }), "15")[0]).toBe("0.90");
+});
+
+test("10 GB held for a month are 10 GB-months, however many hours the month has", () => {
+  const price = priceOf({
+    model: "per_unit",
+    unit_amount: "0.25",
+    conversion: { operation: "divide", factor: "hours_in_month", rounding: "half_away", digits: 12 },
+  });
+  for (const hours of [672, 696, 720, 743, 744, 745]) {
+    const usage = [of(`${hours * 10}`)];
+    const rated = ratePeriod([{ price, usage, hoursInMonth: decimal(`${hours}`) }]);
+    expect(formatMoney(rated.amount)).toBe("2.50");
+  }
+  // Nobody told which month: 730 hours.
+  expect(cost(price, "7300")).toEqual(["2.50", "2.5"]);
 });

@@ -12,7 +12,7 @@ import {
 import { type Money, toMoney } from "../../kit/money.ts";
 import type { Period } from "../../kit/time.ts";
 import { unreachable } from "../../kit/assert.ts";
-import type { Price } from "../catalog/index.ts";
+import { type Price, priceInMonth } from "../catalog/index.ts";
 import { rateFlatFee } from "./flat-fee.ts";
 import { rateGraduated } from "./graduated.ts";
 import { cellFor, rateMatrix } from "./matrix.ts";
@@ -40,6 +40,8 @@ export type PriceSlice = {
   readonly usage: readonly Usage[];
   readonly version?: string;
   readonly period?: Period;
+  /** Hours of the month that is priced, for prices that convert by them. */
+  readonly hoursInMonth?: Decimal;
 };
 
 export type RatingOptions = {
@@ -76,7 +78,8 @@ export const rate = (
  * unit is priced twice and none gets a fresh start. Flat fees, minimum and maximum are those of the last price. A meter
  * whose periods are not the sum of their parts has one slice: the whole quantity, at the price in force at the end.
  */
-export function ratePeriod(slices: readonly PriceSlice[], options: RatingOptions = {}): Rated {
+export function ratePeriod(given: readonly PriceSlice[], options: RatingOptions = {}): Rated {
+  const slices = given.map((one) => ({ ...one, price: priceInMonth(one.price, one.hoursInMonth) }));
   const last = slices.at(-1);
   if (!last) throw new RangeError("nothing to rate: no slice");
   const { currency } = last.price;
