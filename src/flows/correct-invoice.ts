@@ -169,7 +169,8 @@ async function changeStatus(
           `${standing.number} credits ${invoice.number}: credit the rest instead of voiding it`,
         );
     }
-    await markInvoice(tx, invoice.orgId, invoice.invoiceId, move.to, sequence);
+    const voidedAfter = move.to === "void" ? sequence : null;
+    await markInvoice(tx, invoice.orgId, invoice.invoiceId, move.to, voidedAfter);
     await appendAudit(tx, env.id, invoice.orgId, [
       {
         at: now,

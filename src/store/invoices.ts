@@ -358,19 +358,19 @@ export async function listLines(
 }
 
 /**
- * Move a document to another state. Its content stays what it was. `sequence` is the account's last document now: those up
- * to it were made while a document that becomes void still counted.
+ * Move a document to another state. Its content stays what it was. A document that becomes void
+ * keeps the sequence of the account's last document then: those up to it were made while it still counted.
  */
 export async function markInvoice(
   tx: Tx,
   orgId: string,
   invoiceId: string,
   status: InvoiceStatus,
-  sequence: bigint,
+  voidedAfter: bigint | null = null,
 ): Promise<void> {
   await sql`
     update invoice set status = ${status},
-      voided_after = ${status === "void" ? sequence.toString() : null}::bigint
+      voided_after = ${voidedAfter?.toString() ?? null}::bigint
     where org_id = ${orgId} and invoice_id = ${invoiceId}`.execute(
     tx,
   );
