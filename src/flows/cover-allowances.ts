@@ -151,5 +151,7 @@ function whole(allowance: Allowance): Allowance {
 /** Whether any plan of the catalog includes usage at all: most of the time there is nothing to measure. */
 export const includesUsage = (catalog: Catalog): boolean =>
   catalog.plans.some((plan) =>
-    plan.versions.some((version) => version.usage.some((usage) => !isZero(usage.included) || !isZero(usage.includedLevel))),
+    plan.versions.some((version) =>
+      version.usage.some((usage) => !isZero(usage.included) || !isZero(usage.includedLevel)),
+    ),
   );

@@ -120,10 +120,10 @@ test("a document re-derives although one that it restated has become void since"
 test("a document re-derives although usage that came later drew units in its month", async () => {
   env.at("2025-01-10T00:00:00Z");
   const of = await anAccount(env, { slug: "drawn" });
-  await env.owner.query(
-    "update billing_account set terms_granted_at = $2 where account_id = $1",
-    [of.accountId, formatInstant(env.now())],
-  );
+  await env.owner.query("update billing_account set terms_granted_at = $2 where account_id = $1", [
+    of.accountId,
+    formatInstant(env.now()),
+  ]);
   const account = await getAccount(env.store.db, of.orgId as never, of.accountId);
   await buyBatch(env, author, account, {
     sku: "USAGE-SMS-1000",

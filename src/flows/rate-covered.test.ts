@@ -26,7 +26,7 @@ function tenUsedFiveCovered(document: object): PricedUsage {
     covered: decimal("5"),
     eventCount: 10n,
     hoursInMonth: decimal("744"),
-  splitsByDimension: true,
+    splitsByDimension: true,
     byDimensions: [{ dimensions: '{"board":"indeed"}', quantity: decimal("10"), eventCount: 10n }],
   };
 }

@@ -96,7 +96,8 @@ test("draws are written as movements and sums; a late event takes back what laps
         orgId: "org_a",
         accountId: "acc_a",
         startsAt: instant("2025-01-01T00:00:00Z"),
-        untilSeq: null, endsAt: instant("2025-02-01T00:00:00Z"),
+        untilSeq: null,
+        endsAt: instant("2025-02-01T00:00:00Z"),
       },
     ]),
   ).toEqual([{ span: 0, pool: "sms", bucketAt: instant("2025-01-19T12:00:00Z"), quantity: 25 }]);

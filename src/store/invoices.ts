@@ -371,7 +371,5 @@ export async function markInvoice(
   await sql`
     update invoice set status = ${status},
       voided_after = ${voidedAfter?.toString() ?? null}::bigint
-    where org_id = ${orgId} and invoice_id = ${invoiceId}`.execute(
-    tx,
-  );
+    where org_id = ${orgId} and invoice_id = ${invoiceId}`.execute(tx);
 }

@@ -55,7 +55,12 @@ describe("two reckonings of one period", () => {
   test("agree in a month of any length, where the price converts by its hours", () => {
     fc.assert(
       fc.property(fc.integer({ min: 672, max: 745 }), anyAmount(), (hours, quantity) => {
-        const conversion = { operation: "divide", factor: "hours_in_month", rounding: "half_away", digits: 12 };
+        const conversion = {
+          operation: "divide",
+          factor: "hours_in_month",
+          rounding: "half_away",
+          digits: 12,
+        };
         const document = { currency: "USD", model: "per_unit", unit_amount: "0.25", conversion };
         const price = soundPrice(document);
         const slice = { price, usage: [{ quantity: decimal(quantity) }] };

@@ -169,7 +169,12 @@ test("10 GB held for a month are 10 GB-months, however many hours the month has"
   const price = priceOf({
     model: "per_unit",
     unit_amount: "0.25",
-    conversion: { operation: "divide", factor: "hours_in_month", rounding: "half_away", digits: 12 },
+    conversion: {
+      operation: "divide",
+      factor: "hours_in_month",
+      rounding: "half_away",
+      digits: 12,
+    },
   });
   for (const hours of [672, 696, 720, 743, 744, 745]) {
     const usage = [of(`${hours * 10}`)];
