@@ -5,6 +5,7 @@ import { auditRoutes } from "./routes/audit.ts";
 import { billingRunRoutes } from "./routes/billing-runs.ts";
 import { bindingRoutes } from "./routes/bindings.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
+import { installationRoutes } from "./routes/installation.ts";
 import { invoiceRoutes } from "./routes/invoices.ts";
 import { mailRoutes } from "./routes/mails.ts";
 import { meterRoutes } from "./routes/meters.ts";
@@ -41,5 +42,6 @@ export const endpoints: readonly Endpoint[] = [
   ...ratingRoutes,
   ...apiKeyRoutes,
   ...auditRoutes,
+  ...installationRoutes,
   ...taxRoutes,
 ];

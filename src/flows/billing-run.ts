@@ -9,7 +9,7 @@ import {
 } from "../domain/invoicing/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import { assert } from "../kit/assert.ts";
-import { formatInstant, type Instant } from "../kit/time.ts";
+import { formatInstant, type Instant, type Period } from "../kit/time.ts";
 import {
   type BillingRun,
   claimRunItems,
@@ -26,6 +26,7 @@ import {
   type RunCount,
   type RunItem,
   saveRunItems,
+  withoutSeen,
 } from "../store/billing-runs.ts";
 import { getCatalog, type StoredCatalog } from "../store/catalog.ts";
 import {
@@ -40,6 +41,9 @@ import { checkDrafts } from "./check-drafts.ts";
 import { type Drafted, draftInvoices } from "./draft-invoices.ts";
 import type { Env } from "./env.ts";
 import { issueInvoices } from "./issue-invoices.ts";
+
+/** Who opens runs when nobody does. */
+export const theClock = "the clock";
 
 const accountsPerPage = 1_000;
 const itemsPerBatch = 100;
@@ -66,14 +70,28 @@ export async function startBillingRun(
 export async function collectBillingRun(env: Env, runId: string): Promise<void> {
   const run = await getRun(env, runId);
   if (run.collectedAt !== null) return;
+  for await (const due of pagesOfDue(env, run))
+    await insertRunItems(env.store.db, runId, due, env.now());
+  await markRunCollected(env.store.db, runId, env.now());
+}
+
+/**
+ * The account periods that are due at a moment, a page of accounts at a time. Without an organization, of all that live in
+ * real time; a run that the clock opens looks at each period once, what it left is for a person to open again.
+ */
+export async function* pagesOfDue(
+  env: Env,
+  run: Pick<BillingRun, "orgId" | "asOf" | "createdBy"> & { readonly runId?: string },
+): AsyncGenerator<(AccountKey & { period: Period })[]> {
   let after: AccountKey | undefined;
   for (;;) {
     const keys = await pageAccountKeys(env.store.db, {
       orgId: run.orgId ?? undefined,
+      realTimeOnly: run.orgId === null,
       after,
       limit: accountsPerPage,
     });
-    if (keys.length === 0) break;
+    if (keys.length === 0) return;
     const accounts = await listAccountsToInvoice(env.store.db, keys);
     const histories = await loadRunHistories(env.store.db, keys);
     const due = accounts.flatMap((of) => {
@@ -89,10 +107,9 @@ export async function collectBillingRun(env: Env, runId: string): Promise<void> 
         }),
       );
     });
-    await insertRunItems(env.store.db, runId, due, env.now());
+    yield run.createdBy === theClock ? await withoutSeen(env.store.db, due, run.runId ?? "") : due;
     after = keys.at(-1);
   }
-  await markRunCollected(env.store.db, runId, env.now());
 }
 
 /**

@@ -369,8 +369,12 @@ export async function valueLeaving(tx: Tx, grant: StoredGrant, quantity: string)
 }
 
 /** Ask the processor about orders it has not answered for, and settle those it knows. Run now and then. */
-export async function settlePendingPurchases(env: Env, author: Author): Promise<number> {
-  const pending = await listPending(env.store.db, env.now(), 200);
+export async function settlePendingPurchases(
+  env: Env,
+  author: Author,
+  of: { readonly orgId?: string } = {},
+): Promise<number> {
+  const pending = await listPending(env.store.db, env.now(), { ...of, limit: 200 });
   let settled = 0;
   for (const order of pending) {
     const outcome = await env.payments?.find(order.id);

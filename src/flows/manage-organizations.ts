@@ -10,6 +10,7 @@ import type { OrganizationId } from "../kit/ids.ts";
 import { formatInstant, type Instant } from "../kit/time.ts";
 import { appendAudit } from "../store/audit.ts";
 import type { Tx } from "../store/connect.ts";
+import { askForJob } from "../store/jobs.ts";
 import {
   findOrganization,
   insertOrganization,
@@ -103,6 +104,12 @@ export async function moveTestClock(
       const at = before.testClockAt === null ? "" : ` (${formatInstant(before.testClockAt)})`;
       throw new Problem("clock_goes_back", `The clock stands at a later moment already${at}.`);
     }
+    // What has become due meanwhile is done at once, at the organization's own time.
+    await askForJob(tx, {
+      name: "keep-sandbox-time",
+      key: `keep-sandbox-time ${before.id}`,
+      payload: { orgId: before.id },
+    });
     return { ...before, testClockAt: to };
   });
 }

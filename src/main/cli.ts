@@ -7,9 +7,10 @@ import { addDemo } from "./commands/demo.ts";
 import { addBooks } from "./commands/books.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addInvoice } from "./commands/invoice.ts";
+import { addJobs } from "./commands/jobs.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addRate } from "./commands/rate.ts";
-import { addUp } from "./commands/up.ts";
+import { addServe, addUp, addWork } from "./commands/up.ts";
 import { addUsageImport } from "./commands/usage-import.ts";
 import { addVerify } from "./commands/verify.ts";
 import { addVersion } from "./commands/version.ts";
@@ -20,6 +21,9 @@ import { version } from "./version.ts";
 /** One command a line, so that two people can add one at the same time. */
 const commands: readonly AddCommand[] = [
   addUp,
+  addServe,
+  addWork,
+  addJobs,
   addCatalog,
   addDemo,
   addRate,

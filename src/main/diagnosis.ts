@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { type DatabaseFacts, inspectDatabase } from "../store/inspect.ts";
 import { migrationState } from "../store/migrate.ts";
 import type { Config } from "./config.ts";
+import { formatInstant, second } from "../kit/time.ts";
 import { isLocalDatabase } from "./config.ts";
 import { outsideFailure } from "./failure.ts";
 import type { Server } from "./wire.ts";
+import { readJobs } from "./read-jobs.ts";
 
 /** One thing looked at: how it is, and when it is not well, what to do. */
 export type Finding = {
@@ -68,6 +70,7 @@ export async function examineDatabase(config: Config, server: Server): Promise<F
       examineRole(facts, server.embedded),
       ...(config.databaseUrl ? [examineEncryption(facts, config.databaseUrl)] : []),
       await examineMigrations(server.ownerUrl),
+      await examineJobs(server.ownerUrl),
     ];
   } catch (error) {
     return [databaseFailure(error)];
@@ -142,6 +145,43 @@ function examineEncryption(facts: DatabaseFacts, url: string): Finding {
   return isLocalDatabase(url)
     ? ok("none needed: the database is on this machine")
     : warning("no TLS to the database", "Add ?sslmode=verify-full to DATABASE_URL.");
+}
+
+/** Whether what runs by the clock does run, and how it goes. */
+async function examineJobs(url: string): Promise<Finding> {
+  const { ok, warning } = about("jobs");
+  const known = await readJobs(url);
+  if (known === undefined) return ok("none yet: the migrations come first");
+  const { states, workerCount, clockAt } = known;
+  const [failing] = states.filter((state) => state.failuresInRow >= 3);
+  if (failing)
+    return warning(
+      `${failing.name} has failed ${failing.failuresInRow} times in a row: ${failing.failure?.split("\n")[0]}`,
+      `Mend what it says, then tallyline jobs --run ${failing.name}.`,
+    );
+  const [late] = states.filter(
+    ({ everySeconds, nextAt }) =>
+      nextAt !== null && clockAt > nextAt + 2 * (everySeconds ?? 0) * second,
+  );
+  if (workerCount === 0 && late)
+    return warning(
+      "no process runs them: nothing lapses, renews or is invoiced by itself",
+      "Run tallyline up, or tallyline work beside tallyline serve.",
+    );
+  const [ahead] = states.filter(
+    ({ everySeconds, nextAt }) =>
+      nextAt !== null && nextAt > clockAt + 2 * (everySeconds ?? 0) * second,
+  );
+  if (ahead?.nextAt)
+    return warning(
+      `${ahead.name} waits until ${formatInstant(ahead.nextAt)}: the clock was once far ahead of now`,
+      `Run it by hand until then: tallyline jobs --run ${ahead.name}.`,
+    );
+  return ok(
+    workerCount === 0
+      ? "no process runs them at the moment"
+      : `${states.length} known, run by ${workerCount} ${workerCount === 1 ? "process" : "processes"}`,
+  );
 }
 
 async function examineMigrations(url: string): Promise<Finding> {

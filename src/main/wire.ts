@@ -7,6 +7,7 @@ import { systemClock } from "../kit/clock.ts";
 import { idMaker } from "../kit/ids.ts";
 import { systemRandom } from "../kit/random.ts";
 import { openPool, openStore } from "../store/connect.ts";
+import { openQueuePool } from "../store/job-queue.ts";
 import { MigrationError, migrate, migrationState } from "../store/migrate.ts";
 import { applicationRole, mayActAsApplication } from "../store/privileges.ts";
 import type { Config } from "./config.ts";
@@ -65,7 +66,13 @@ export async function withServer<T>(
 }
 
 /** The Env that flows run on, over a database that is up to date. */
-export type Opened = { readonly env: Env; readonly server: Server; close(): Promise<void> };
+export type Opened = {
+  readonly env: Env;
+  readonly server: Server;
+  /** Connections for the queue of jobs, opened when first asked for. */
+  queue(): ReturnType<typeof openQueuePool>;
+  close(): Promise<void>;
+};
 
 /** Open the installation: server, migrations, store. Other people's databases are migrated only by `tallyline migrate` and `up`. */
 export async function open(
@@ -76,10 +83,12 @@ export async function open(
   try {
     if (server.embedded || surroundings.migrateAlways) await migrate(server.ownerUrl);
     else await refusePending(server.ownerUrl);
+    const role = server.embedded ? undefined : await applicationRoleOf(server.ownerUrl);
     const store = openStore(server.applicationUrl, {
       connectionsMax: config.connectionsMax,
-      role: server.embedded ? undefined : await applicationRoleOf(server.ownerUrl),
+      role,
     });
+    let queue: ReturnType<typeof openQueuePool> | undefined;
     // Poolers hand out connections per transaction, and names prepared on one are missing on the next.
     const unnamedStatements = !server.embedded && !config.namedStatements;
     const ingest = openIngest(store, { unnamedStatements });
@@ -95,8 +104,13 @@ export async function open(
         ingest,
       },
       server,
+      queue() {
+        queue ??= openQueuePool(server.applicationUrl, { role });
+        return queue;
+      },
       async close() {
         await ingest.close();
+        await queue?.end();
         await store.db.destroy();
         await server.stop();
       },

@@ -4,6 +4,7 @@ import { contains, type Instant, instant, type Period, tryInstant } from "../kit
 import { readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
 import type { Db, Tx } from "./connect.ts";
 import { type AccountKey, accountKeyText } from "./invoice-facts.ts";
+import { livesInTime } from "./organizations.ts";
 
 export type BillingRun = {
   readonly runId: string;
@@ -70,6 +71,36 @@ export async function pageRuns(
     select * from billing_run where (${page.after ?? null}::text is null or run_id < ${page.after ?? null})
     order by run_id desc limit ${page.limit}`.execute(db);
   return rows.map(runOf);
+}
+
+/** Runs on which there may be something left to do; without an organization, those of everybody in real time. */
+export async function listOpenRuns(db: Db, orgId: string | undefined): Promise<BillingRun[]> {
+  const { rows } = await sql<RunRow>`
+    select r.* from billing_run r
+    where r.closed_at is null and (r.org_id is not null or ${orgId === undefined})
+      and ${livesInTime(sql`r.org_id`, orgId)}
+      and (r.collected_at is null or not exists (select from billing_run_item i where i.run_id = r.run_id)
+        or exists (select from billing_run_item i where i.run_id = r.run_id and i.status <> 'blocked'))
+    order by r.run_id`.execute(db);
+  return rows.map(runOf);
+}
+
+/** Those account periods that no other run has looked at. */
+export async function withoutSeen<T extends AccountKey & { period: Period }>(
+  db: Db,
+  due: readonly T[],
+  runId: string,
+): Promise<T[]> {
+  if (due.length === 0) return [];
+  const { rows } = await sql<{ n: number }>`
+    select x.n::int as n
+    from unnest(${due.map((d) => d.orgId)}::text[], ${due.map((d) => d.accountId)}::text[],
+      ${due.map((d) => writeInstant(d.period.startsAt))}::timestamptz[]) with ordinality as x (org_id, account_id, starts_at, n)
+    where not exists (
+      select from billing_run_item i where i.org_id = x.org_id and i.account_id = x.account_id
+        and i.period_starts_at = x.starts_at and i.run_id <> ${runId})
+    order by x.n`.execute(db);
+  return rows.map((row) => due[row.n - 1] as T);
 }
 
 export async function markRunCollected(db: Db, runId: string, now: Instant): Promise<void> {

@@ -43,6 +43,8 @@ export type PoolOptions = {
   readonly applicationName?: string;
   /** Act as this role from the first statement on. */
   readonly role?: string | undefined;
+  /** Values as the driver gives them, for code that is not ours. */
+  readonly driverTypes?: boolean;
 };
 
 const sessionSettings = [
@@ -57,7 +59,7 @@ export function openPool(connectionString: string, options: PoolOptions = {}): p
   const pool = new pg.Pool({
     connectionString,
     max: options.connectionsMax ?? 10,
-    types: parsers,
+    ...(options.driverTypes ? {} : { types: parsers }),
     application_name: options.applicationName ?? "tallyline",
     options: [...sessionSettings, ...(options.role ? [`role=${options.role}`] : [])]
       .map((setting) => `-c ${setting}`)
@@ -65,6 +67,8 @@ export function openPool(connectionString: string, options: PoolOptions = {}): p
   });
   // An idle connection that the server closed is replaced on the next query; without a listener it would end the process.
   pool.on("error", () => {});
+  // The same for one that breaks between two statements of a transaction: the next statement fails, which is enough.
+  pool.on("connect", (client) => client.on("error", () => {}));
   return pool;
 }
 

@@ -17,6 +17,7 @@ import type { Instant } from "../kit/time.ts";
 import { readDecimal, readInstant, writeDecimal, writeInstant } from "./columns.ts";
 import type { Db, Tx } from "./connect.ts";
 import { readEnd, writeEnd } from "./grants.ts";
+import { livesInTime } from "./organizations.ts";
 
 /** A grant with the organization it belongs to and the purchase it came from. */
 export type StoredGrant = Grant & {
@@ -389,9 +390,9 @@ export async function listLapsing(
   of: { orgId?: string | undefined; limit: number },
 ): Promise<{ orgId: string; accountId: string }[]> {
   const { rows } = await sql<{ org_id: string; account_id: string }>`
-    select distinct org_id, account_id from account_grant
-    where has_units and expires_at <= ${writeInstant(now)}::timestamptz
-      and (${of.orgId ?? null}::text is null or org_id = ${of.orgId ?? null})
+    select distinct g.org_id, g.account_id from account_grant g
+    where g.has_units and g.expires_at <= ${writeInstant(now)}::timestamptz
+      and ${livesInTime(sql`g.org_id`, of.orgId)}
     order by org_id, account_id limit ${of.limit}`.execute(db);
   return rows.map((row) => ({ orgId: row.org_id, accountId: row.account_id }));
 }

@@ -19,6 +19,7 @@ import {
   writeInstant,
 } from "./columns.ts";
 import type { Db } from "./connect.ts";
+import { livesInTime } from "./organizations.ts";
 
 /** One account, by its two-part key. */
 export type AccountKey = { readonly orgId: string; readonly accountId: string };
@@ -84,13 +85,20 @@ export async function findAccountToInvoice(
 /** A page of the keys of all accounts, or of one organization's, for work that goes through everybody. */
 export async function pageAccountKeys(
   db: Db,
-  page: { orgId?: string | undefined; after?: AccountKey | undefined; limit: number },
+  page: {
+    orgId?: string | undefined;
+    /** Leave out organizations that have a clock of their own. */
+    realTimeOnly?: boolean;
+    after?: AccountKey | undefined;
+    limit: number;
+  },
 ): Promise<AccountKey[]> {
   const { rows } = await sql<{ org_id: string; account_id: string }>`
     select org_id, account_id from billing_account
     where (${page.orgId ?? null}::text is null or org_id = ${page.orgId ?? null})
       and (${page.after?.orgId ?? null}::text is null
            or (org_id, account_id) > (${page.after?.orgId ?? null}, ${page.after?.accountId ?? null}))
+      and (not ${page.realTimeOnly ?? false}::boolean or ${livesInTime(sql`billing_account.org_id`, undefined)})
     order by org_id, account_id limit ${page.limit}`.execute(db);
   return rows.map((row) => ({ orgId: row.org_id, accountId: row.account_id }));
 }

@@ -2,7 +2,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { sha256Hex } from "../kit/hash.ts";
-import { grantToApplication } from "./privileges.ts";
+import { migrateQueue } from "./job-queue.ts";
+import { grantQueueToApplication, grantToApplication } from "./privileges.ts";
 
 /** One numbered SQL file. Once released it never changes: databases out there have run exactly this text. */
 export type Migration = {
@@ -72,7 +73,12 @@ export async function migrate(
       });
       if (done) break;
     }
-    await inTransaction(client, () => grantToApplication(client));
+    // The queue keeps its own account of what has run, and processes that install it at once make way for each other.
+    if (migrations === undefined) await migrateQueue(client, connectionString);
+    await inTransaction(client, async () => {
+      await grantToApplication(client);
+      await grantQueueToApplication(client);
+    });
     return ran;
   });
 }

@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql, type SqlBool } from "kysely";
 import type {
   Organization,
   OrganizationKind,
@@ -112,6 +112,27 @@ function organizationOf(row: Row): Organization {
     testClockAt: readInstantOrNull(row.test_clock_at),
     createdAt: readInstant(row.created_at),
   };
+}
+
+/**
+ * Rows of one organization; or, without one, of all that live in real time. What a sandbox owes to its clock is never
+ * decided by the time of the others.
+ */
+export const livesInTime = (
+  column: RawBuilder<unknown>,
+  orgId: string | undefined,
+): RawBuilder<SqlBool> =>
+  orgId === undefined
+    ? sql<SqlBool>`not exists (select from organization o where o.org_id = ${column} and o.test_clock_at is not null)`
+    : sql<SqlBool>`${column} = ${orgId}`;
+
+/** The organizations with a clock of their own, and what it says. */
+export async function listSandboxes(db: Db): Promise<{ orgId: string; at: Instant }[]> {
+  const { rows } = await sql<{ org_id: string; at: string }>`
+    select org_id, test_clock_at::text as at from organization where test_clock_at is not null order by org_id`.execute(
+    db,
+  );
+  return rows.map((row) => ({ orgId: row.org_id, at: readInstant(row.at) }));
 }
 
 /** Move a sandbox's clock, forward only; false when it stands at or past that moment. */

@@ -52,6 +52,31 @@ export async function grantToApplication(client: pg.ClientBase): Promise<boolean
   return true;
 }
 
+/**
+ * The same for the queue of jobs, which has a schema of its own whose tables let nobody but their owner see a row. A second
+ * run finds nothing missing and writes nothing.
+ */
+export async function grantQueueToApplication(client: pg.ClientBase): Promise<void> {
+  if (!(await mayActAsApplication(client))) return;
+  const { rows } = await client.query<{ name: string; policed: boolean }>(queueTables, [
+    applicationRole,
+  ]);
+  if (rows.length === 0) return;
+  await client.query(`grant usage on schema ${queueSchema} to ${applicationRole}`);
+  await client.query(
+    `grant usage, select on all sequences in schema ${queueSchema} to ${applicationRole}`,
+  );
+  for (const { name, policed } of rows) {
+    const table = `${queueSchema}.${pg.escapeIdentifier(name)}`;
+    const rights = name === "migrations" ? "select" : "select, insert, update, delete";
+    await client.query(`grant ${rights} on ${table} to ${applicationRole}`);
+    if (policed) continue;
+    await client.query(
+      `create policy ${applicationRole} on ${table} to ${applicationRole} using (true) with check (true)`,
+    );
+  }
+}
+
 /** Whether this connection may act as the role. */
 export async function mayActAsApplication(client: pg.ClientBase | pg.Pool): Promise<boolean> {
   const { rows } = await client.query<{ may: boolean }>(
@@ -88,6 +113,21 @@ async function attempt(
     return false;
   }
 }
+
+const queueSchema = "graphile_worker";
+
+/** Tables of the queue whose rights or policies the role lacks. */
+const queueTables = `
+  select c.relname as name, p.polname is not null or not c.relrowsecurity as policed
+  from pg_class c
+  left join pg_policy p on p.polrelid = c.oid and p.polname = $1
+  where c.relnamespace = to_regnamespace('${queueSchema}') and c.relkind in ('r', 'p')
+    and c.relowner = (select oid from pg_roles where rolname = current_user)
+    and (not has_schema_privilege($1, c.relnamespace, 'usage')
+      or not has_table_privilege($1, c.oid, 'select')
+      or has_table_privilege($1, c.oid, 'update') <> (c.relname <> 'migrations')
+      or (c.relrowsecurity and p.polname is null))
+  order by c.relname`;
 
 /** Tables whose rights are not what they should be: a second run finds none and writes nothing. */
 const missing = `

@@ -5,6 +5,7 @@ import { type Money, money } from "../kit/money.ts";
 import type { Instant } from "../kit/time.ts";
 import { readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
 import type { Db, Tx } from "./connect.ts";
+import { livesInTime } from "./organizations.ts";
 import type { PurchaseTable } from "./tables.ts";
 
 /** What is bought, fixed when it was ordered: prices may change before an unclear payment is settled. */
@@ -163,14 +164,19 @@ export async function listPurchases(
 }
 
 /** Orders whose payment nobody has heard of yet. */
-export async function listPending(db: Db, before: Instant, limit: number): Promise<Purchase[]> {
+export async function listPending(
+  db: Db,
+  before: Instant,
+  of: { orgId?: string | undefined; limit: number },
+): Promise<Purchase[]> {
   const rows = await db
     .selectFrom("purchase")
     .selectAll()
     .where("status", "=", "pending")
     .where("created_at", "<=", writeInstant(before))
+    .where(livesInTime(sql`purchase.org_id`, of.orgId))
     .orderBy("created_at")
-    .limit(limit)
+    .limit(of.limit)
     .execute();
   return rows.map(purchaseOf);
 }
@@ -220,13 +226,13 @@ export async function saveTopUpRule(tx: Tx, rule: StoredTopUpRule): Promise<void
     .execute();
 }
 
-/** Top-up rules of one account, or of everybody that has one switched on. */
+/** Top-up rules of one organization or account, or of everybody in real time. */
 export async function listTopUpRules(
   db: Db,
   of: { orgId?: string; accountId?: string; enabledOnly?: boolean },
 ): Promise<StoredTopUpRule[]> {
   let query = db.selectFrom("top_up_rule").selectAll();
-  if (of.orgId !== undefined) query = query.where("org_id", "=", of.orgId);
+  query = query.where(livesInTime(sql`top_up_rule.org_id`, of.orgId));
   if (of.accountId !== undefined) query = query.where("account_id", "=", of.accountId);
   if (of.enabledOnly) query = query.where("enabled", "=", true);
   const rows = await query.orderBy("org_id").orderBy("account_id").orderBy("pool").execute();

@@ -357,6 +357,30 @@ create table invoice_series (
   constraint invoice_series_pkey PRIMARY KEY (legal_entity, series)
 );
 
+create table job_schedule (
+  name            text not null,
+  every_seconds   integer,
+  slot_at         timestamp with time zone,
+  next_at         timestamp with time zone,
+  started_at      timestamp with time zone,
+  succeeded_at    timestamp with time zone,
+  took_ms         integer,
+  failed_at       timestamp with time zone,
+  failure         text,
+  failures_in_row integer not null default 0,
+  constraint job_schedule_pkey PRIMARY KEY (name),
+  constraint job_schedule_every_seconds_check CHECK (every_seconds > 0)
+);
+
+create table job_worker (
+  worker_id  text not null,
+  host       text not null,
+  pid        integer not null,
+  started_at timestamp with time zone not null,
+  beat_at    timestamp with time zone not null,
+  constraint job_worker_pkey PRIMARY KEY (worker_id)
+);
+
 create table ledger_posting (
   org_id         text not null,
   transaction_id text not null,

@@ -272,6 +272,27 @@ export type InvoiceSeriesTable = {
   last_number: Generated<bigint>;
 };
 
+export type JobScheduleTable = {
+  name: string;
+  every_seconds: number | null;
+  slot_at: string | null;
+  next_at: string | null;
+  started_at: string | null;
+  succeeded_at: string | null;
+  took_ms: number | null;
+  failed_at: string | null;
+  failure: string | null;
+  failures_in_row: Generated<number>;
+};
+
+export type JobWorkerTable = {
+  worker_id: string;
+  host: string;
+  pid: number;
+  started_at: string;
+  beat_at: string;
+};
+
 export type LedgerPostingTable = {
   org_id: string;
   transaction_id: string;
@@ -695,6 +716,8 @@ export type Tables = {
   invoice: InvoiceTable;
   invoice_line: InvoiceLineTable;
   invoice_series: InvoiceSeriesTable;
+  job_schedule: JobScheduleTable;
+  job_worker: JobWorkerTable;
   ledger_posting: LedgerPostingTable;
   ledger_transaction: LedgerTransactionTable;
   legal_entity: LegalEntityTable;

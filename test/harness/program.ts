@@ -3,8 +3,9 @@ import { fileURLToPath } from "node:url";
 
 const program = fileURLToPath(new URL("../../bin/tallyline.js", import.meta.url));
 
-/** `tallyline up` in a process of its own, over the test's database. */
+/** `tallyline up` (or `serve`, or `work`) in a process of its own, over the test's database. */
 export type Program = {
+  /** Where it answers; the process id of one that only works. */
   readonly address: string;
   readonly process: ChildProcess;
   /** SIGKILL, and wait until it is gone. */
@@ -15,8 +16,10 @@ export async function startProgram(
   databaseUrl: string,
   pepper: Uint8Array,
   port = 0,
+  command: "up" | "serve" | "work" = "up",
 ): Promise<Program> {
-  const child = spawn(process.execPath, [program, "--json", "up", "--port", String(port)], {
+  const listen = command === "work" ? [] : ["--port", String(port)];
+  const child = spawn(process.execPath, [program, "--json", command, ...listen], {
     env: {
       PATH: process.env["PATH"],
       DATABASE_URL: databaseUrl,
@@ -28,11 +31,16 @@ export async function startProgram(
   let out = "";
   const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const address = await new Promise<string>((resolve, reject) => {
-    child.once("exit", (code) => reject(new Error(`tallyline up ended with ${code}: ${out}`)));
+    child.once("exit", (code) =>
+      reject(new Error(`tallyline ${command} ended with ${code}: ${out}`)),
+    );
     child.stderr?.on("data", (text: Buffer) => (out += text.toString()));
     child.stdout?.on("data", (text: Buffer) => {
       out += text.toString();
-      const found = /"address":\s*"([^"]+)"/.exec(out)?.[1];
+      const found =
+        command === "work"
+          ? /"pid":\s*(\d+)/.exec(out)?.[1]
+          : /"address":\s*"([^"]+)"/.exec(out)?.[1];
       if (found) resolve(found);
     });
   });
