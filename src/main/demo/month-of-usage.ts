@@ -43,7 +43,7 @@ export function monthOfUsage(period: Period, subject: string): UsageEvent[] {
     });
   };
 
-  // The batch of 1,000 is bought at the start of the month; what goes beyond it is overage.
+  // Batches of 1,000 SMS, 10,000 tokens and 10 sponsorships are bought first; what goes beyond them is overage.
   for (let i = 0; i < demoMonth.sms; i++) add("sms.sent", moment(7, 13), { value: "1" });
   for (const tokens of partsOf(demoMonth.tokens, 180, below))
     add("ai.completion", moment(8, 11), { tokens: String(tokens) });

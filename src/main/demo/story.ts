@@ -119,19 +119,21 @@ export async function tellStory(env: Env, step: (text: string) => void): Promise
     { account: "acme-usd", effectiveFrom: null, supersedes: null },
   );
 
-  step("plan Professional from the first, and 1,000 SMS bought in advance");
+  step("plan Professional, and batches of SMS, AI tokens and sponsorships bought");
   await subscribe(before, author, organization.id, {
     account: "acme-usd",
     plan: "professional",
     startsAt: period.startsAt,
   });
-  await buyBatch(at(shift(period.startsAt, minute)), author, account, {
-    sku: "USAGE-SMS-1000",
-    count: 1,
-    settlement: "invoice",
-    kind: "batch",
-    requestKey: "demo-sms",
-  });
+  for (const sku of ["USAGE-SMS-1000", "USAGE-AI-10000", "USAGE-JOBSPONSOR-10"]) {
+    await buyBatch(at(shift(period.startsAt, minute)), author, account, {
+      sku,
+      count: 1,
+      settlement: "invoice",
+      kind: "batch",
+      requestKey: `demo-${sku}`,
+    });
+  }
 
   const usage = monthOfUsage(period, "web");
   step(`${usage.length.toLocaleString("en")} usage events through the ingest pipeline`);
