@@ -20,8 +20,9 @@ import type { Decimal } from "../kit/decimal.ts";
 import { type Money, money } from "../kit/money.ts";
 import type { Instant } from "../kit/time.ts";
 import { getCatalog, type StoredCatalog } from "../store/catalog.ts";
-import { type LimitKey, type LimitRow, listLimits } from "../store/limits.ts";
+import type { LimitKey, LimitRow } from "../store/limits.ts";
 import type { Env } from "./env.ts";
+import { readLimits } from "./limit-desk.ts";
 import { previewInvoice } from "./preview-invoice.ts";
 import { bookFor, readOffers } from "./read-offers.ts";
 
@@ -40,10 +41,12 @@ export async function checkEntitlements(
   env: Env,
   questions: readonly Question[],
 ): Promise<Answer[]> {
-  const now = env.now();
-  const rows = await listLimits(env.store.db, questions, now);
+  const reads = await readLimits(env, questions);
   return Promise.all(
-    questions.map((question, index) => answerOne(env, question, rows[index], now)),
+    questions.map((question, index) => {
+      const { row, now } = reads[index] as (typeof reads)[number];
+      return answerOne(env, question, row, now);
+    }),
   );
 }
 
