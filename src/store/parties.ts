@@ -1,7 +1,10 @@
 import { sql } from "kysely";
+import type { FxRate } from "../domain/exchange/index.ts";
 import type { Buyer, Parties } from "../domain/invoicing/index.ts";
 import type { LegalEntity, TaxBuyer } from "../domain/tax/index.ts";
 import { dayOf } from "../kit/time.ts";
+import { currency } from "../kit/currency.ts";
+import { readDecimal } from "./columns.ts";
 import type { Db } from "./connect.ts";
 import { accountKeyText } from "./invoice-facts.ts";
 import { getLegalEntity, listTaxRates } from "./tax.ts";
@@ -29,6 +32,7 @@ type BuyerRow = {
   certificate_country: string | null;
   from_on: string | null;
   until_on: string | null;
+  partner_brand: LegalEntity["brand"] | null;
 };
 
 /**
@@ -45,10 +49,13 @@ export async function loadParties(
 ): Promise<Map<string, Parties>> {
   const { rows } = await sql<BuyerRow>`
     select a.org_id, a.account_id, a.name, a.legal_name, a.address, a.tax_ids, a.ap_email, a.po_number, a.language,
-           c.tax_id as checked_id, c.is_valid, e.certificate, e.country as certificate_country, e.from_on, e.until_on
+           p.definition -> 'brand' as partner_brand, c.tax_id as checked_id, c.is_valid, e.certificate, e.country as certificate_country, e.from_on, e.until_on
     from unnest(${accounts.map((one) => one.orgId)}::text[], ${accounts.map((one) => one.accountId)}::text[])
       as wanted (org_id, account_id)
     join billing_account a on a.org_id = wanted.org_id and a.account_id = wanted.account_id
+    join organization o on o.org_id = a.org_id
+    left join organization partner on partner.org_id = o.parent_org_id and partner.kind = 'partner'
+    left join legal_entity p on p.code = partner.slug
     left join lateral (
       select tax_id, is_valid from tax_id_check c
       where c.org_id = a.org_id and c.account_id = a.account_id order by checked_at desc limit 1) c on true
@@ -58,6 +65,7 @@ export async function loadParties(
     db,
   );
   const rates = await listTaxRates(db);
+  const exchange = await loadExchange(db);
   const issuers = new Map<string, LegalEntity>();
   for (const { legalEntity } of accounts) {
     if (!issuers.has(legalEntity)) issuers.set(legalEntity, await getLegalEntity(db, legalEntity));
@@ -71,9 +79,42 @@ export async function loadParties(
   return new Map(
     rows.map((row) => {
       const key = accountKeyText(row.org_id, row.account_id);
-      return [key, { issuer: issuerOf.get(key) as LegalEntity, buyer: buyerOf(row), rates }];
+      return [
+        key,
+        {
+          issuer: branded(issuerOf.get(key) as LegalEntity, row.partner_brand),
+          buyer: buyerOf(row),
+          rates,
+          exchange,
+        },
+      ];
     }),
   );
+}
+
+// A partner's customers see the partner's brand; who issues stays who issues.
+const branded = (issuer: LegalEntity, brand: LegalEntity["brand"] | null): LegalEntity =>
+  brand === null ? issuer : { ...issuer, brand };
+
+/** The recorded rates into any currency that some issuer keeps its books in. */
+async function loadExchange(db: Db): Promise<FxRate[]> {
+  const { rows } = await sql<{
+    from_currency: string;
+    to_currency: string;
+    on_day: string;
+    rate: string;
+    source: string;
+  }>`
+    select from_currency, to_currency, on_day, rate, source from fx_rate
+    where to_currency in (select definition ->> 'accountingCurrency' from legal_entity)
+    order by on_day, from_currency, source`.execute(db);
+  return rows.map((row) => ({
+    from: currency(row.from_currency),
+    to: currency(row.to_currency),
+    on: dayOf(row.on_day),
+    rate: readDecimal(row.rate),
+    source: row.source,
+  }));
 }
 
 function buyerOf(row: BuyerRow): Buyer {

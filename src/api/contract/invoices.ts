@@ -108,11 +108,22 @@ const documentShape = {
       })
       .openapi("TaxSummaryRow"),
   ),
+  accounting: z
+    .strictObject({
+      currency: z.string(),
+      tax: Amount,
+      rate: z.string(),
+      on: z.string(),
+      source: z.string(),
+    })
+    .optional()
+    .openapi({ description: "The tax in the issuer's accounting currency, by a recorded rate." }),
   parties: z
     .strictObject({
       issuer: z.record(z.string(), z.unknown()),
       buyer: z.record(z.string(), z.unknown()),
       rates: z.array(z.record(z.string(), z.unknown())),
+      exchange: z.array(z.record(z.string(), z.unknown())).optional(),
     })
     .openapi({
       description: "Issuer and buyer as the document knew them: its tax follows from these.",

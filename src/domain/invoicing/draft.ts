@@ -1,12 +1,14 @@
 import { formatDecimal } from "../../kit/decimal.ts";
 import { formatMoney, type Money, sumMoney } from "../../kit/money.ts";
-import { formatInstant, type Period } from "../../kit/time.ts";
+import { dayAt, formatInstant, type Instant, type Period } from "../../kit/time.ts";
 import type { Charge } from "./charges.ts";
 import { differences, type Existing, type Line } from "./difference.ts";
 import { periodName } from "./due.ts";
 import type { BindingUsed, InvoicedAccount, Offer, PriceVersion } from "./facts.ts";
 import { pipelineVersion } from "./pipeline.ts";
 import {
+  type AccountingTax,
+  accountingTax,
   type ContentParties,
   type ContentTax,
   contentParties,
@@ -72,6 +74,8 @@ export type DraftContent = {
   readonly total: string;
   readonly prices_include_tax: boolean;
   readonly taxes: readonly ContentTax[];
+  /** The tax in the issuer's accounting currency, when the document is in another. */
+  readonly accounting?: AccountingTax;
   readonly parties: ContentParties;
   readonly prices: readonly ContentPrice[];
   readonly meters: readonly unknown[];
@@ -146,6 +150,8 @@ export function assemble(
   );
   const taxed = taxLines(account.currency, lines, account.calendar.timeZone, facts.parties);
   const { tax, total } = taxed;
+  const suppliedOn = dayAt((period.endsAt - 1) as Instant, account.calendar.timeZone);
+  const accounting = accountingTax(facts.parties, tax, suppliedOn);
   return {
     account,
     period,
@@ -154,7 +160,7 @@ export function assemble(
     tax,
     total,
     watermark,
-    taxObstacle: taxed.obstacle,
+    taxObstacle: taxed.obstacle ?? (accounting.kind === "missing" ? accounting.because : null),
     content: {
       pipeline_version: pipelineVersion,
       account: {
@@ -178,7 +184,8 @@ export function assemble(
       total: formatMoney(total),
       prices_include_tax: facts.parties.issuer.pricesIncludeTax,
       taxes: taxed.summary,
-      parties: contentParties(facts.parties),
+      ...(accounting.kind === "tax" ? { accounting: accounting.tax } : {}),
+      parties: contentParties(facts.parties, accounting.kind === "tax" ? [accounting.by] : []),
       prices: pricesUsed(lines, facts.offers),
       meters: metersUsed(lines, facts.offers),
       bindings: facts.bindings

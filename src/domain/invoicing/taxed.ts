@@ -1,7 +1,8 @@
 import type { Currency } from "../../kit/currency.ts";
 import { decimal, formatDecimal } from "../../kit/decimal.ts";
 import { formatMoney, type Money, minus, nothing, sumMoney } from "../../kit/money.ts";
-import { dayAt, type Instant } from "../../kit/time.ts";
+import { convert, type FxRate, rateOn } from "../exchange/index.ts";
+import { type Day, dayAt, type Instant } from "../../kit/time.ts";
 import {
   type LegalEntity,
   type TaxBuyer,
@@ -28,6 +29,17 @@ export type Parties = {
   readonly issuer: LegalEntity;
   readonly buyer: Buyer;
   readonly rates: readonly TaxRate[];
+  /** Recorded exchange rates into the issuer's accounting currency, where documents may be in another. */
+  readonly exchange?: readonly FxRate[] | undefined;
+};
+
+/** The tax in the currency in which the issuer reports it, by which recorded rate and of which day. */
+export type AccountingTax = {
+  readonly currency: string;
+  readonly tax: string;
+  readonly rate: string;
+  readonly on: Day;
+  readonly source: string;
 };
 
 export type ContentTax = {
@@ -48,6 +60,7 @@ export type ContentParties = {
   readonly issuer: Readonly<Record<string, unknown>>;
   readonly buyer: Readonly<Record<string, unknown>>;
   readonly rates: readonly Readonly<Record<string, unknown>>[];
+  readonly exchange?: readonly Readonly<Record<string, unknown>>[];
 };
 
 export type LineTax = { readonly category: string; readonly percent: string; readonly tax: string };
@@ -120,11 +133,42 @@ export function taxLines(
   return { tax: result.tax, total: result.gross, perLine, summary, obstacle: null };
 }
 
+export type InAccounting =
+  | { readonly kind: "none" }
+  | { readonly kind: "tax"; readonly tax: AccountingTax; readonly by: FxRate }
+  | { readonly kind: "missing"; readonly because: string };
+
+/**
+ * The tax once more in the issuer's accounting currency (EN 16931 BR-53), by the rate of the last day of the period: the day
+ * the supply ended. Without a recorded rate the document cannot be issued.
+ */
+export function accountingTax({ issuer, exchange }: Parties, tax: Money, on: Day): InAccounting {
+  const { accountingCurrency: target } = issuer;
+  if (issuer.tax === "none" || target === null || target === tax.currency) return { kind: "none" };
+  const found = rateOn(exchange ?? [], tax.currency, target, on);
+  if (found.kind === "missing") return found;
+  const { rate, on: ratedOn, source } = found.rate;
+  return {
+    kind: "tax",
+    tax: {
+      currency: target,
+      tax: formatMoney(convert(tax, found.rate).amount),
+      rate: formatDecimal(rate),
+      on: ratedOn,
+      source,
+    },
+    by: found.rate,
+  };
+}
+
 /** What the lines come to without tax. */
 export const netOf = (taxed: Taxed): Money => minus(taxed.total, taxed.tax);
 
 /** Pin what taxed a document: the parties, and only those rates that could have mattered. */
-export function contentParties({ issuer, buyer, rates }: Parties): ContentParties {
+export function contentParties(
+  { issuer, buyer, rates }: Parties,
+  exchange: readonly FxRate[] = [],
+): ContentParties {
   const here = rates.filter(
     (rate) => issuer.tax === "collects" && rate.country === buyer.tax.place.country,
   );
@@ -138,6 +182,9 @@ export function contentParties({ issuer, buyer, rates }: Parties): ContentPartie
           unknown
         >,
     ),
+    ...(exchange.length > 0
+      ? { exchange: exchange.map((rate) => ({ ...rate, rate: formatDecimal(rate.rate) })) }
+      : {}),
   };
 }
 
@@ -148,6 +195,9 @@ export function partiesOf(content: ContentParties): Parties {
     issuer: renamed(content.issuer, camel) as LegalEntity,
     buyer: renamed(content.buyer, camel) as Buyer,
     rates: rates.map((rate) => ({ ...rate, percent: decimal(rate.percent) })),
+    exchange: ((content.exchange ?? []) as (Omit<FxRate, "rate"> & { rate: string })[]).map(
+      (rate) => ({ ...rate, rate: decimal(rate.rate) }),
+    ),
   };
 }
 

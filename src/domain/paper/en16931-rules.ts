@@ -7,6 +7,7 @@ import {
   divide,
   equal,
   formatDecimal,
+  isPositive,
   isZero,
   multiply,
   negate,
@@ -24,6 +25,21 @@ export type UblTree = { readonly [name: string]: UblValue };
 export type UblValue = string | UblTree | readonly UblValue[] | undefined;
 
 export type RuleId =
+  | "BR-CO-03"
+  | "BR-CO-04"
+  | "BR-CO-09"
+  | "BR-CO-18"
+  | "BR-CO-25"
+  | "BR-CO-26"
+  // For each of the untaxed categories, and zero: the detail names the rule, as in BR-AE-02.
+  | "BR-*-01"
+  | "BR-*-02"
+  | "BR-*-05"
+  | "BR-*-08"
+  | "BR-*-09"
+  | "BR-Z-10"
+  | "BR-O-11"
+  | "BR-53"
   | "BR-CO-10"
   | "BR-CO-11"
   | "BR-CO-12"
@@ -72,6 +88,99 @@ export const keepsRule = (rule: RuleId, document: UblTree, strictness: Strictnes
 type Rule = (document: UblTree, strictness: Strictness) => string[];
 
 const rules: Record<RuleId, Rule> = {
+  "BR-CO-03": (doc) =>
+    doc["TaxPointDate"] !== undefined &&
+    list(doc["InvoicePeriod"])[0]?.["DescriptionCode"] !== undefined
+      ? ["a tax point date and a code for it exclude each other"]
+      : [],
+  "BR-CO-04": (doc) =>
+    lines(doc)
+      .filter((line) => text(lineTax(line)?.["ID"]) === undefined)
+      .map((line) => `line ${text(line["ID"])} has no tax category`),
+  "BR-CO-09": (doc) =>
+    ["AccountingSupplierParty", "AccountingCustomerParty"]
+      .flatMap((role) => vatIds(doc, role))
+      .filter((id) => !/^[A-Z]{2}/.test(id))
+      .map((id) => `VAT id ${id} does not begin with a country`),
+  "BR-CO-18": (doc) => (subtotals(doc).length > 0 ? [] : ["there is no tax breakdown"]),
+  "BR-CO-25": (doc) =>
+    isPositive(total(doc, "PayableAmount")) &&
+    doc["DueDate"] === undefined &&
+    list(doc["PaymentTerms"]).every((terms) => terms["Note"] === undefined) &&
+    // A credit note is paid to the buyer; Peppol asks nothing of it.
+    doc["InvoiceTypeCode"] !== "381"
+      ? ["something is due, and neither a day nor terms say when"]
+      : [],
+  "BR-CO-26": (doc) =>
+    vatIds(doc, "AccountingSupplierParty").length > 0 ||
+    list(party(doc, "AccountingSupplierParty")["PartyLegalEntity"])[0]?.["CompanyID"] !== undefined
+      ? []
+      : ["the seller has neither a VAT id nor a registration"],
+  "BR-*-01": (doc) =>
+    plainCategories.flatMap((id) => {
+      const used = usedIn(doc, id);
+      const parts = breakdowns(doc, id).length;
+      return used === parts > 0 && parts <= 1
+        ? []
+        : [`BR-${id}-01: category ${id} has ${parts} breakdowns${used ? "" : " and no line"}`];
+    }),
+  "BR-*-02": (doc) => [
+    ...["S", "Z", "E", "AE", "G", "K"]
+      .filter((id) => usedIn(doc, id) && vatIds(doc, "AccountingSupplierParty").length === 0)
+      .map((id) => `BR-${id}-02: the seller has no VAT id`),
+    ...["AE", "K"]
+      .filter((id) => usedIn(doc, id) && vatIds(doc, "AccountingCustomerParty").length === 0)
+      .map((id) => `BR-${id}-02: the buyer has no VAT id`),
+    ...["AccountingSupplierParty", "AccountingCustomerParty"]
+      .filter((role) => usedIn(doc, "O") && vatIds(doc, role).length > 0)
+      .map((role) => `BR-O-02: ${role} has a VAT id where nothing is subject to VAT`),
+  ],
+  "BR-*-05": (doc) =>
+    [...lines(doc).map(lineTax), ...subtotals(doc).map(category)].flatMap((tax) => {
+      const id = text(tax?.["ID"]) ?? "";
+      const percent = text(tax?.["Percent"]);
+      if (id === "O") return percent === undefined ? [] : ["BR-O-05: a rate where there is no VAT"];
+      if (!plainCategories.includes(id)) return [];
+      return percent !== undefined && isZero(decimal(percent))
+        ? []
+        : [`BR-${id}-05: the rate is ${percent ?? "missing"} instead of 0`];
+    }),
+  "BR-*-08": (doc) =>
+    plainCategories.flatMap((id) =>
+      breakdowns(doc, id).flatMap((part) =>
+        sums(
+          amount(part["TaxableAmount"]),
+          taxableOf(doc, id, "0"),
+          `sum of lines and adjustments in ${id} (BR-${id}-08)`,
+          true,
+        ),
+      ),
+    ),
+  "BR-*-09": (doc) =>
+    plainCategories.flatMap((id) =>
+      breakdowns(doc, id)
+        .filter((part) => !isZero(amount(part["TaxAmount"])))
+        .map((part) => `BR-${id}-09: tax ${text(part["TaxAmount"])} instead of none`),
+    ),
+  "BR-Z-10": (doc) =>
+    breakdowns(doc, "Z")
+      .filter(
+        (part) =>
+          category(part)["TaxExemptionReason"] !== undefined ||
+          category(part)["TaxExemptionReasonCode"] !== undefined,
+      )
+      .map(() => "the zero rate gives a reason as if it were an exemption"),
+  "BR-O-11": (doc) =>
+    breakdowns(doc, "O").length > 0 && subtotals(doc).length > 1
+      ? ["what is not subject to VAT stands beside what is"]
+      : [],
+  "BR-53": (doc) => {
+    const code = text(doc["TaxCurrencyCode"]);
+    if (code === undefined) return [];
+    return list(doc["TaxTotal"]).some((tax) => currencyOf(tax["TaxAmount"]) === code)
+      ? []
+      : [`there is no total tax in the accounting currency ${code}`];
+  },
   "BR-CO-10": (doc) =>
     sums(
       total(doc, "LineExtensionAmount"),
@@ -284,6 +393,22 @@ function taxableOf(doc: UblTree, id: string, percent: string): Decimal {
     );
   return sumOf([...fromLines, ...fromAdjustments]);
 }
+
+/** Every category in which no tax is due. */
+const plainCategories: readonly string[] = ["Z", "E", "AE", "G", "K", "O"];
+
+const lineTax = (line: UblTree): UblTree | undefined =>
+  list(list(line["Item"])[0]?.["ClassifiedTaxCategory"])[0];
+const usedIn = (doc: UblTree, id: string): boolean =>
+  lines(doc).some((line) => text(lineTax(line)?.["ID"]) === id) ||
+  list(doc["AllowanceCharge"]).some((one_) => text(list(one_["TaxCategory"])[0]?.["ID"]) === id);
+const breakdowns = (doc: UblTree, id: string) =>
+  subtotals(doc).filter((part) => text(category(part)["ID"]) === id);
+const party = (doc: UblTree, role: string): UblTree => list(list(doc[role])[0]?.["Party"])[0] ?? {};
+const vatIds = (doc: UblTree, role: string): string[] =>
+  list(party(doc, role)["PartyTaxScheme"])
+    .filter((scheme) => text(list(scheme["TaxScheme"])[0]?.["ID"]) === "VAT")
+    .flatMap((scheme) => text(scheme["CompanyID"]) ?? []);
 
 const list = (value: UblValue): readonly UblTree[] =>
   value === undefined ? [] : ((Array.isArray(value) ? value : [value]) as UblTree[]);

@@ -5,7 +5,7 @@ import { type Day, dayAt, type Instant, instant } from "../../kit/time.ts";
 import { type ContentLine, type IssuedContent, partiesOf } from "../invoicing/index.ts";
 import { discountUntil, earlyDiscountOf } from "../accounts/index.ts";
 import type { LegalEntity, TaxCategory } from "../tax/index.ts";
-import { dayText, type Language, moneyText, percentText } from "./locale.ts";
+import { dayText, type Language, moneyText, numberText, percentText } from "./locale.ts";
 import {
   type AnnexRow,
   type Paper,
@@ -31,7 +31,7 @@ export function paperOf(content: IssuedContent, extras: PaperExtras): Paper {
   const language: Language = buyer.language.startsWith("de") ? "de" : "en";
   const isCredit = content.kind === "credit_note";
   const lines = content.lines.map((line) =>
-    paperLine(line, code, zone, content.prices_include_tax),
+    paperLine(line, code, zone, content.prices_include_tax, language),
   );
   const tax = parseMoney(content.tax, code);
   const net = minus(parseMoney(content.total, code), tax);
@@ -94,7 +94,14 @@ export function paperOf(content: IssuedContent, extras: PaperExtras): Paper {
       prepaid,
       due: minus(plus(net, tax), prepaid),
     },
-    accounting: null,
+    accounting: content.accounting
+      ? {
+          currency: currency(content.accounting.currency),
+          tax: parseMoney(content.accounting.tax, currency(content.accounting.currency)),
+          rate: decimal(content.accounting.rate),
+          on: content.accounting.on,
+        }
+      : null,
     annex: extras.annex,
     notes: content.reason ? [content.reason] : [],
   };
@@ -105,6 +112,7 @@ function paperLine(
   code: Paper["currency"],
   zone: string,
   pricesIncludeTax: boolean,
+  language: Language,
 ): PaperLine {
   const amount = parseMoney(line.amount, code);
   const rates = new Set(line.segments.map((segment) => segment.unit_amount));
@@ -128,7 +136,7 @@ function paperLine(
       quantity: decimal(segment.quantity),
       rate: decimal(segment.unit_amount),
       amount: decimal(segment.amount),
-      because: segment.because,
+      because: tierText(language, segment.because),
     })),
     from: dayAt(instant(line.period.starts_at), zone),
     to: lastDay(line.period.ends_at, zone),
@@ -138,8 +146,22 @@ function paperLine(
   };
 }
 
+/** "above 0, up to 10000" as the reader says it; an explanation without a tier stays as it is. */
+function tierText(language: Language, because: string): string {
+  const found = /\(above ([\d.]+)(?:, up to ([\d.]+))?\)$/.exec(because);
+  if (!found?.[1]) return because;
+  const from = numberText(language, found[1]);
+  const to = found[2] === undefined ? undefined : numberText(language, found[2]);
+  if (language === "de") {
+    if (to === undefined) return `über ${from}`;
+    return found[1] === "0" ? `bis ${to}` : `über ${from} bis ${to}`;
+  }
+  if (to === undefined) return `above ${from}`;
+  return found[1] === "0" ? `up to ${to}` : `above ${from}, up to ${to}`;
+}
+
 function usageTypeOf(line: ContentLine): UsageType {
-  if (line.basis === "restatement") return "adjustment";
+  if (line.basis === "restatement" || line.usage_type === "credit") return "adjustment";
   const known = usageTypes.find((one) => one === line.usage_type);
   return known ?? (line.usage_type === "recurring" ? "base" : "usage");
 }

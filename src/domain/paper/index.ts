@@ -1,3 +1,4 @@
+export { asPrinted } from "./as-printed.ts";
 export { brokenRules, keepsRule, type RuleId, type UblTree } from "./en16931-rules.ts";
 export {
   dayText,

@@ -1,3 +1,4 @@
+import { asPrinted } from "./as-printed.ts";
 import { dayText, moneyText } from "./locale.ts";
 import type { Paper } from "./paper.ts";
 import { wordingOf } from "./wording.ts";
@@ -11,7 +12,8 @@ export type Letter = {
 };
 
 /** Write the covering mail in the document's own language, under the issuer's own name. */
-export function letterFor(paper: Paper): Letter {
+export function letterFor(document: Paper): Letter {
+  const paper = asPrinted(document);
   const { language: lang } = paper;
   const words = wordingOf(lang);
   const title = `${paper.kind === "invoice" ? words.invoice : words.creditNote} ${paper.number}`;

@@ -1,10 +1,12 @@
+import { asPrinted } from "./as-printed.ts";
 import { dayText, moneyText, percentText, quantityText, rateText } from "./locale.ts";
 import { escaped } from "./letter.ts";
 import type { Paper, PaperLine, Party } from "./paper.ts";
 import { type Wording, wordingOf } from "./wording.ts";
 
 /** A document as one HTML page that needs nothing else: readable on a phone, printable, no script. */
-export function paperAsHtml(paper: Paper): string {
+export function paperAsHtml(document: Paper): string {
+  const paper = asPrinted(document);
   const { language: lang } = paper;
   const words = wordingOf(lang);
   const title = `${paper.kind === "invoice" ? words.invoice : words.creditNote} ${paper.number}`;

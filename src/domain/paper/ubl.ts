@@ -25,17 +25,25 @@ export function ublObstacles(paper: Paper): string[] {
   const decimals = formatMoney(paper.totals.due).split(".")[1]?.length ?? 0;
   if (decimals > 2)
     obstacles.push(`${paper.currency} has ${decimals} decimals and EN 16931 allows two (BR-DEC)`);
-  if (!paper.seller.vatId && !paper.seller.registration)
-    obstacles.push("the issuer has neither a VAT id nor a registration number (BR-CO-26)");
+  if (!hasVat(paper) && !paper.seller.registration)
+    obstacles.push("the issuer has no registration number, and no VAT id may be named (BR-CO-26)");
+  if (!paper.seller.vatId && hasVat(paper)) obstacles.push("the issuer has no VAT id (BR-S-02)");
+  if (!paper.buyer.vatId && paper.taxes.some((tax) => tax.category === "AE"))
+    obstacles.push("the buyer has no VAT id (BR-AE-02)");
   if (!paper.buyer.electronicAddress)
     obstacles.push("the buyer has no electronic address (PEPPOL-EN16931-R010)");
   if (!paper.seller.electronicAddress)
     obstacles.push("the issuer has no electronic address (PEPPOL-EN16931-R020)");
   if (!paper.purchaseOrder && !paper.buyerReference)
     obstacles.push("there is neither a purchase order nor a buyer reference (PEPPOL-EN16931-R003)");
+  if (!paper.buyer.country) obstacles.push("the buyer has no country (BR-11)");
+  if (!paper.seller.country) obstacles.push("the issuer has no country (BR-09)");
   if (paper.lines.length === 0) obstacles.push("there is no line (BR-16)");
   return obstacles;
 }
+
+/** Whether VAT has anything to do with the document; where not, no VAT id may be named (BR-O-02). */
+const hasVat = (paper: Paper): boolean => !paper.taxes.some((tax) => tax.category === "O");
 
 /** The document in the member names of UBL 2.1, prefixes and attributes as the writer wants them ("cbc:ID@schemeID"). */
 export function paperAsUbl(paper: Paper): Record<string, unknown> {
@@ -87,10 +95,8 @@ export function paperAsUbl(paper: Paper): Record<string, unknown> {
           ],
         }
       : {}),
-    "cac:AccountingSupplierParty": { "cac:Party": party(paper.seller, "seller", true) },
-    "cac:AccountingCustomerParty": {
-      "cac:Party": party(paper.buyer, "buyer", !paper.taxes.some((tax) => tax.category === "O")),
-    },
+    "cac:AccountingSupplierParty": { "cac:Party": party(paper.seller, "seller", hasVat(paper)) },
+    "cac:AccountingCustomerParty": { "cac:Party": party(paper.buyer, "buyer", hasVat(paper)) },
     ...(paper.payTo
       ? {
           "cac:PaymentMeans": [
@@ -218,9 +224,9 @@ function party(one: Party, role: "seller" | "buyer", withTaxId: boolean): Record
       : {}),
     "cac:PartyName": { "cbc:Name": one.name },
     "cac:PostalAddress": {
-      "cbc:StreetName": one.street,
-      "cbc:CityName": one.city,
-      "cbc:PostalZone": one.postcode,
+      ...(one.street ? { "cbc:StreetName": one.street } : {}),
+      ...(one.city ? { "cbc:CityName": one.city } : {}),
+      ...(one.postcode ? { "cbc:PostalZone": one.postcode } : {}),
       ...(one.region ? { "cbc:CountrySubentity": one.region } : {}),
       "cac:Country": { "cbc:IdentificationCode": one.country },
     },

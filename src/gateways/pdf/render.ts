@@ -1,4 +1,5 @@
 import {
+  asPrinted,
   dayText,
   type Language,
   moneyText,
@@ -33,7 +34,8 @@ export type Attachment = {
 };
 
 /** Draw a document as PDF/A-3b; the electronic invoice, when given, travels inside it as the alternative form. */
-export function renderPdf(paper: Paper, attachment?: Attachment): Promise<Uint8Array> {
+export function renderPdf(document: Paper, attachment?: Attachment): Promise<Uint8Array> {
+  const paper = asPrinted(document);
   const words = wordingOf(paper.language);
   const title = `${paper.kind === "invoice" ? words.invoice : words.creditNote} ${paper.number}`;
   const page = openDocument(paper, title);
