@@ -1,5 +1,7 @@
 import { expect } from "vitest";
+import { currency } from "../../src/kit/currency.ts";
 import { type Decimal, decimal, formatDecimal } from "../../src/kit/decimal.ts";
+import { formatMoney, toMoney } from "../../src/kit/money.ts";
 import {
   rateWindow,
   sumWindows,
@@ -95,4 +97,66 @@ oracle<
   });
   const { charge } = rateWindow(terms, decimal(input.usage_cost));
   expect(formatDecimal(charge)).toBe(same(expected.charged));
+});
+
+/** A commitment for an hour (or a term) that is charged whether it is used or not. */
+const floored = (committed: string, factor = "1"): WindowTerms => ({
+  committed: decimal(committed),
+  overageFactor: decimal(factor),
+  trueUp: true,
+});
+
+oracle<
+  {
+    hourly_commitment: string;
+    eligible_usage_at_discount: string;
+    uncovered_on_demand?: string;
+  },
+  { rows: { status: "Used" | "Unused" | null; effective: string }[] }
+>("commitment_hour_utilisation", ({ input, expected }) => {
+  const usage = decimal(input.eligible_usage_at_discount).plus(input.uncovered_on_demand ?? "0");
+  const window = rateWindow(floored(input.hourly_commitment), usage);
+  const parts = { Used: window.utilized, Unused: window.trueUp, beyond: window.overage };
+  for (const { status, effective } of expected.rows)
+    expect(formatDecimal(parts[status ?? "beyond"])).toBe(same(effective));
+  const total = expected.rows.reduce((sum, row) => sum.plus(row.effective), decimal("0"));
+  expect(formatDecimal(window.charge)).toBe(formatDecimal(total));
+});
+
+oracle<
+  { commitment_hour_cost: string; usage_of_other_sku_on_demand: string },
+  { unused_effective: string; on_demand: string; total_effective: string }
+>("commitment_unused_other_sku", ({ input, expected }) => {
+  const committed = rateWindow(floored(input.commitment_hour_cost), decimal("0"));
+  const other = rateWindow(
+    { committed: null, overageFactor: decimal("1"), trueUp: false },
+    decimal(input.usage_of_other_sku_on_demand),
+  );
+  expect(formatDecimal(committed.trueUp)).toBe(same(expected.unused_effective));
+  expect(formatDecimal(other.charge)).toBe(same(expected.on_demand));
+  const sum = sumWindows([committed, other]);
+  expect(formatDecimal(sum.charge)).toBe(same(expected.total_effective));
+});
+
+oracle<
+  { commitment_per_hour: string; plan_rate: string; on_demand: string; instances: number },
+  { hour_total: string }
+>("savings_plan_floor", ({ input, expected }) => {
+  const factor = decimal(input.on_demand).div(input.plan_rate);
+  const terms = { ...floored(input.commitment_per_hour), overageFactor: factor };
+  const hour = rateWindow(terms, cost(input.plan_rate, String(input.instances)));
+  expect(formatMoney(toMoney(hour.charge, currency("USD")))).toBe(expected.hour_total);
+  expect(formatDecimal(rateWindow(terms, decimal("0")).charge)).toBe(same(input.plan_rate));
+});
+
+oracle<
+  { commitment: string; contracted_unit: string; monthly_usage_units: string[] },
+  { focus_rows: { row: string; EffectiveCost: string }[]; sum_effective: string }
+>("spend_commitment_true_up_year_end", ({ input, expected }) => {
+  const months = input.monthly_usage_units.map((units) => cost(input.contracted_unit, units));
+  const used = months.reduce((sum, month) => sum.plus(month), decimal("0"));
+  const year = rateWindow(floored(input.commitment), used);
+  const written = [...months, year.trueUp].map((amount) => formatDecimal(amount));
+  expect(written).toEqual(expected.focus_rows.map((row) => row.EffectiveCost));
+  expect(formatDecimal(year.charge)).toBe(expected.sum_effective);
 });
