@@ -211,7 +211,8 @@ function apply(
   spent: Spent,
 ): void {
   const { event, quantity, periodOpen } = usage;
-  const decision = draw({ quantity, at: event.time, periodOpen }, pool);
+  const { receivedAt } = event;
+  const decision = draw({ quantity, at: event.time, periodOpen, receivedAt }, pool);
   spent.overage = addUnits(spent.overage, decision.overage);
   for (const part of decision.taken) {
     const grant = grants.get(part.grant.id) as StoredGrant;

@@ -47,6 +47,20 @@ const split = (request: DrawRequest, grants: OpenGrant[]) => {
 };
 
 describe("splitting one event between batch and overage", () => {
+  test("what lapsed is gone for a final period, whether the expiry is written down yet or not (R-078)", () => {
+    const late = { ...ask(25, "2025-02-01", false), receivedAt: at("2025-03-10") };
+    const unwritten = [aBatch({ id: "a" })];
+    const written = [aBatch({ id: "a", remaining: 0, expired: 1000 })];
+    for (const grants of [unwritten, written]) {
+      expect(split(late, grants)).toEqual({ overage: 25 });
+      expect(drawFrom(openPool(grants), late, 1)).toBe(25);
+      expect(split({ ...late, periodOpen: true }, grants)).toEqual({ a: 25, overage: 0 });
+      expect(drawFrom(openPool(grants), { ...late, periodOpen: true }, 1)).toBe(0);
+    }
+    const intime = { ...late, receivedAt: at("2025-02-08") };
+    expect(split(intime, unwritten)).toEqual({ a: 25, overage: 0 });
+  });
+
   test("an event of 25 with 10 left takes 10 from the batch; 15 are overage (R-058)", () => {
     expect(split(ask(25), [aBatch({ id: "a", remaining: 10 })])).toEqual({ a: 10, overage: 15 });
   });

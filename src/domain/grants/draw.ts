@@ -18,7 +18,16 @@ export type DrawRequest = {
   readonly at: Instant;
   /** Whether the event's invoice period is still open: only then may it take back units that lapsed after it happened. */
   readonly periodOpen: boolean;
+  /** When the event arrived: what lapsed by then is gone for a period that is final, written down or not. */
+  readonly receivedAt?: Instant;
 };
+
+/** Whether a request is too late for what is left of a grant, whenever its expiry is written down. */
+export const isTooLateFor = (
+  request: DrawRequest,
+  grant: { readonly expiresAt: Instant },
+): boolean =>
+  !request.periodOpen && request.receivedAt !== undefined && grant.expiresAt <= request.receivedAt;
 
 /** Units taken from one grant; `fromExpired` of them had lapsed before this late event arrived. */
 export type Taken = {
@@ -38,7 +47,7 @@ export function draw(request: DrawRequest, openGrants: readonly OpenGrant[]): Dr
   let wanted = request.quantity;
   for (const grant of openGrants) {
     if (!hasUnits(wanted)) break;
-    if (!isValidAt(grant, request.at)) continue;
+    if (!isValidAt(grant, request.at) || isTooLateFor(request, grant)) continue;
     const alive = leastUnits(wanted, grant.remaining);
     const lapsed = request.periodOpen ? leastUnits(subtractUnits(wanted, alive), grant.expired) : 0;
     const quantity = addUnits(alive, lapsed);

@@ -1,5 +1,5 @@
 import type { Instant } from "../../kit/time.ts";
-import { type DrawRequest, draw } from "./draw.ts";
+import { type DrawRequest, draw, isTooLateFor } from "./draw.ts";
 import { returnUnits } from "./lifecycle.ts";
 import type { OpenGrant } from "./grant.ts";
 import { addUnits, hasUnits, subtractUnits, type Units } from "./units.ts";
@@ -52,6 +52,7 @@ export function drawFrom(pool: Pool, request: DrawRequest, seq: number): Units {
   for (let index = pool.first; index < grants.length; index++) {
     const grant = grants[index] as OpenGrant;
     if (at < grant.validFrom || at >= grant.expiresAt) continue;
+    if (!request.periodOpen && isTooLateFor(request, grant)) continue;
     const held = remaining[index] as Units;
     if (typeof wanted === "number" && typeof held === "number" && wanted <= held) {
       if (wanted === 0) break;

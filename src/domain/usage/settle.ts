@@ -261,7 +261,7 @@ function drawUnits(
     return;
   }
   const periodOpen = prepaid.isPeriodOpen(event.time, receivedAt);
-  const request = { quantity, at: event.time, periodOpen };
+  const request = { quantity, at: event.time, periodOpen, receivedAt };
   if (spent) drawAndCount(pool, request, seq, spent);
   else drawFrom(pool, request, seq);
 }
