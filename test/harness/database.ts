@@ -36,6 +36,18 @@ export async function emptyDatabase(): Promise<TestDatabase> {
   return open(undefined);
 }
 
+/**
+ * Keep a database as it is to begin others from it (`testEnv({ from })`): its connections are closed, so it is over as an Env.
+ * `drop` is the last that is done with it.
+ */
+export async function asTemplate(env: TestEnv): Promise<{ name: string; drop(): Promise<void> }> {
+  const admin = inject("testServer").owner.replace("database_name", "postgres");
+  const name = new URL(env.url).pathname.slice(1);
+  await env.owner.end();
+  await env.store.db.destroy();
+  return { name, drop: () => dropDatabase(admin, name) };
+}
+
 async function open(template: string | undefined): Promise<TestDatabase> {
   const server = inject("testServer");
   const admin = server.owner.replace("database_name", "postgres");
@@ -74,8 +86,10 @@ export type TestEnv = Env & {
  *     beforeAll(async () => { env = await testEnv(); });
  *     afterAll(() => env.close());
  */
-export async function testEnv(options: { at?: string; seed?: number } = {}): Promise<TestEnv> {
-  const database = await freshDatabase();
+export async function testEnv(
+  options: { at?: string; seed?: number; from?: string } = {},
+): Promise<TestEnv> {
+  const database = await open(options.from ?? templateName);
   const clock = settableClock(instant(options.at ?? "2025-01-01T00:00:00Z"));
   const random = seededRandom(options.seed ?? 1);
   return {
