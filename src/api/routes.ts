@@ -6,6 +6,7 @@ import { billingRunRoutes } from "./routes/billing-runs.ts";
 import { bindingRoutes } from "./routes/bindings.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { installationRoutes } from "./routes/installation.ts";
+import { disputeRoutes } from "./routes/disputes.ts";
 import { invoiceRoutes } from "./routes/invoices.ts";
 import { mailRoutes } from "./routes/mails.ts";
 import { meterRoutes } from "./routes/meters.ts";
@@ -35,6 +36,7 @@ export const endpoints: readonly Endpoint[] = [
   ...prepaidRoutes,
   ...limitRoutes,
   ...invoiceRoutes,
+  ...disputeRoutes,
   ...billingRunRoutes,
   ...ledgerRoutes,
   ...paymentRoutes,

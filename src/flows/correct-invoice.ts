@@ -199,7 +199,8 @@ async function lockForCorrection(
   return { invoice, sequence: sequences.get(accountKeyText(orgId, invoice.accountId)) ?? 0n };
 }
 
-async function creditedSoFar(tx: Tx, invoice: StoredInvoice): Promise<Map<number, Money>> {
+/** What earlier notes gave back of a document, by line number. */
+export async function creditedSoFar(tx: Tx, invoice: StoredInvoice): Promise<Map<number, Money>> {
   const code = invoice.total.currency;
   const credited = new Map<number, Money>();
   for (const note of await listCorrections(tx, invoice.orgId, invoice.invoiceId)) {

@@ -7,10 +7,11 @@ import {
   moneyAmount,
   move,
 } from "../domain/ledger/index.ts";
+import { askableOf } from "../domain/disputes/index.ts";
 import { openOf, settle } from "../domain/payments/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import { decimal } from "../kit/decimal.ts";
-import { formatMoney, type Money, nothing, sumMoney } from "../kit/money.ts";
+import { formatMoney, type Money, money, nothing, sumMoney } from "../kit/money.ts";
 import { type Day, dayOf, type Instant } from "../kit/time.ts";
 import { appendAudit } from "../store/audit.ts";
 import type { Db } from "../store/connect.ts";
@@ -22,6 +23,7 @@ import {
   markInvoice,
   type StoredInvoice,
 } from "../store/invoices.ts";
+import { withheldMinor } from "../store/disputes.ts";
 import { appendTransactions } from "../store/journal.ts";
 import { insertPayment, listPayments, type Payment } from "../store/payments.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
@@ -42,6 +44,10 @@ export type Balance = {
   readonly payments: readonly Payment[];
   readonly credited: Money;
   readonly open: Money;
+  /** Under dispute and undecided: not asked for until then. */
+  readonly disputed: Money;
+  /** What may be asked for now. */
+  readonly askable: Money;
 };
 
 /**
@@ -124,7 +130,8 @@ async function balanceOf(db: Db, invoice: StoredInvoice): Promise<Balance> {
   );
   const isOwed = invoice.kind !== "credit_note" && invoice.status !== "void";
   const open = isOwed ? openOf(invoice.total, settled, credited) : nothing(code);
-  return { invoice, payments, credited, open };
+  const disputed = money(code, await withheldMinor(db, invoice.orgId, invoice.invoiceId));
+  return { invoice, payments, credited, open, disputed, askable: askableOf(open, disputed) };
 }
 
 function refuseUnpayable({ kind, status, number }: StoredInvoice): void {

@@ -11,6 +11,7 @@ export const applicationRole = "tallyline_app";
 export const writtenOnce: { readonly [T in keyof Tables]?: readonly (keyof Tables[T])[] } = {
   audit_entry: [],
   binding: [],
+  dispute_message: [],
   grant_movement: ["posted_in"],
   invoice: ["status", "voided_after"],
   invoice_line: [],

@@ -239,6 +239,52 @@ create table directory_version (
   constraint directory_version_pkey PRIMARY KEY (org_id)
 );
 
+create table dispute (
+  org_id         text not null,
+  dispute_id     text not null,
+  invoice_id     text not null,
+  account_id     text not null,
+  line_no        integer not null,
+  status         text not null,
+  currency       text not null,
+  amount_minor   bigint not null,
+  withheld_minor bigint not null,
+  accepted_minor bigint,
+  event_count    bigint not null,
+  credit_note_id text,
+  opened_at      timestamp with time zone not null,
+  opened_by      text not null,
+  review_by      timestamp with time zone not null,
+  decide_by      timestamp with time zone not null,
+  decided_at     timestamp with time zone,
+  decided_by     text,
+  constraint dispute_pkey PRIMARY KEY (org_id, dispute_id),
+  constraint dispute_org_id_invoice_id_line_no_fkey FOREIGN KEY (org_id, invoice_id, line_no) REFERENCES invoice_line(org_id, invoice_id, line_no),
+  constraint dispute_accepted_minor_check CHECK (accepted_minor >= 0),
+  constraint dispute_amount_minor_check CHECK (amount_minor > 0),
+  constraint dispute_check CHECK (withheld_minor >= amount_minor),
+  constraint dispute_status_check CHECK (status = ANY (ARRAY['open'::text, 'under_review'::text, 'accepted'::text, 'partially_accepted'::text, 'rejected'::text, 'closed'::text]))
+);
+CREATE INDEX dispute_by_invoice ON public.dispute USING btree (org_id, invoice_id);
+CREATE UNIQUE INDEX dispute_once_per_line ON public.dispute USING btree (org_id, invoice_id, line_no) WHERE (status = ANY (ARRAY['open'::text, 'under_review'::text]));
+
+create table dispute_message (
+  org_id     text not null,
+  dispute_id text not null,
+  message_id text not null,
+  side       text not null,
+  text       text not null,
+  file_name  text,
+  file       bytea,
+  written_at timestamp with time zone not null,
+  written_by text not null,
+  constraint dispute_message_pkey PRIMARY KEY (org_id, dispute_id, message_id),
+  constraint dispute_message_org_id_dispute_id_fkey FOREIGN KEY (org_id, dispute_id) REFERENCES dispute(org_id, dispute_id),
+  constraint dispute_message_check CHECK ((file IS NULL) = (file_name IS NULL)),
+  constraint dispute_message_file_check CHECK (octet_length(file) <= 262144),
+  constraint dispute_message_side_check CHECK (side = ANY (ARRAY['customer'::text, 'provider'::text]))
+);
+
 create table feature_grant (
   org_id     text not null,
   account_id text not null,

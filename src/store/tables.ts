@@ -177,6 +177,39 @@ export type DirectoryVersionTable = {
   version: bigint;
 };
 
+export type DisputeTable = {
+  org_id: string;
+  dispute_id: string;
+  invoice_id: string;
+  account_id: string;
+  line_no: number;
+  status: "open" | "under_review" | "accepted" | "partially_accepted" | "rejected" | "closed";
+  currency: string;
+  amount_minor: bigint;
+  withheld_minor: bigint;
+  accepted_minor: bigint | null;
+  event_count: bigint;
+  credit_note_id: string | null;
+  opened_at: string;
+  opened_by: string;
+  review_by: string;
+  decide_by: string;
+  decided_at: string | null;
+  decided_by: string | null;
+};
+
+export type DisputeMessageTable = {
+  org_id: string;
+  dispute_id: string;
+  message_id: string;
+  side: "customer" | "provider";
+  text: string;
+  file_name: string | null;
+  file: Buffer | null;
+  written_at: string;
+  written_by: string;
+};
+
 export type FeatureGrantTable = {
   org_id: string;
   account_id: string;
@@ -709,6 +742,8 @@ export type Tables = {
   catalog_setting: CatalogSettingTable;
   catalog_version: CatalogVersionTable;
   directory_version: DirectoryVersionTable;
+  dispute: DisputeTable;
+  dispute_message: DisputeMessageTable;
   feature_grant: FeatureGrantTable;
   fx_rate: FxRateTable;
   grant_movement: GrantMovementTable;

@@ -38,6 +38,8 @@ export const BalanceView = z
     total: MoneyView,
     credited: MoneyView,
     open: MoneyView,
+    disputed: MoneyView.openapi({ description: "Under dispute and undecided, with its tax." }),
+    askable: MoneyView.openapi({ description: "What may be asked for now: open less disputed." }),
     payments: z.array(PaymentView),
   })
   .openapi("InvoiceBalance");
@@ -58,6 +60,8 @@ export const balanceView = ({
   payments,
   credited,
   open,
+  disputed,
+  askable,
 }: Balance): z.input<typeof BalanceView> => ({
   invoice: invoice.invoiceId,
   number: invoice.number ?? "",
@@ -65,5 +69,7 @@ export const balanceView = ({
   total: moneyView(invoice.total),
   credited: moneyView(credited),
   open: moneyView(open),
+  disputed: moneyView(disputed),
+  askable: moneyView(askable),
   payments: payments.map(paymentView),
 });

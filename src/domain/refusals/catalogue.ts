@@ -187,6 +187,30 @@ export const refusals = {
     title: "The meter does not declare this dimension",
     advice: "Group by project, account or a dimension that GET /v1/meters/{meter} lists.",
   },
+  dispute_corrected: {
+    title: "Corrected usage already gives this back",
+    advice: "Resolve the dispute as corrected: the next invoice carries the difference.",
+  },
+  dispute_not_corrected: {
+    title: "No correction of this line's usage has come in",
+    advice: "Send the correction events first, or resolve with a credit note.",
+  },
+  dispute_not_found: {
+    title: "No such dispute",
+    advice: "Check the id, and that it belongs to this organization.",
+  },
+  dispute_open_already: {
+    title: "The line is under dispute already",
+    advice: "Write to that dispute, or wait until it is decided.",
+  },
+  dispute_refused: {
+    title: "The line cannot be disputed like this",
+    advice: "The detail says what stands in the way.",
+  },
+  dispute_status_conflict: {
+    title: "The dispute does not stand where this is possible",
+    advice: "The detail says where it stands.",
+  },
   electronic_invoice_impossible: {
     title: "This document cannot be written as an electronic invoice",
     advice:
