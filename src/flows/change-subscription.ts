@@ -21,6 +21,7 @@ import type { OrganizationId } from "../kit/ids.ts";
 import { formatMoney } from "../kit/money.ts";
 import { formatInstant, type Instant } from "../kit/time.ts";
 import { appendAudit } from "../store/audit.ts";
+import { lockHeads } from "../store/account-heads.ts";
 import { findAccount } from "../store/accounts.ts";
 import { getCatalog } from "../store/catalog.ts";
 import type { Tx } from "../store/connect.ts";
@@ -37,6 +38,7 @@ import {
 } from "../store/subscriptions.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
 import type { Env } from "./env.ts";
+import { refuseUnlessItFits } from "./fit-in-plan.ts";
 import { offeredPlan, termsFor } from "./plan-terms.ts";
 import { bookFor } from "./read-offers.ts";
 
@@ -153,14 +155,23 @@ export async function changeSubscription(
     const find = preview ? findSubscription : lockSubscription;
     const stored = await find(tx, organizationId, id);
     if (!stored) throw new Problem("subscription_not_found");
+    const { accountId } = stored.subscription;
+    if (!preview)
+      await lockHeads(tx, [{ orgId: organizationId, accountId }], { changesGrants: false });
     const now = env.now();
-    const shop = await enterShop(env, organizationId, stored.subscription.accountId);
+    const shop = await enterShop(env, organizationId, accountId);
     const wanted = changeOf(shop, stored, request, now);
     const decision = previewChange(stored.subscription, wanted, shop.terms, now);
     if (decision.kind === "refused")
       throw new Problem("subscription_change_refused", `Refused: ${decision.detail}.`, {
         facts: { reason: decision.reason },
       });
+    await refuseUnlessItFits(
+      { ...env, store: { ...env.store, db: tx } },
+      { orgId: organizationId, accountId },
+      decision.subscription,
+      Math.max(now, decision.effectiveAt) as Instant,
+    );
     const outcome = outcomeOf(stored, decision);
     if (preview) return outcome;
     await saveSubscription(tx, outcome.stored, now);

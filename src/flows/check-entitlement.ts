@@ -3,6 +3,7 @@ import {
   checkEntitlement,
   checkQuota,
   type EntitlementAnswer,
+  isEntitled,
   type QuotaAnswer,
   quotaPeriod,
 } from "../domain/entitlements/index.ts";
@@ -13,18 +14,23 @@ import {
   subtractUnits,
   type Units,
 } from "../domain/grants/index.ts";
-import { bookChain } from "../domain/invoicing/index.ts";
+import type { Offer } from "../domain/invoicing/index.ts";
 import { rate } from "../domain/rating/index.ts";
 import { currency } from "../kit/currency.ts";
 import type { Decimal } from "../kit/decimal.ts";
 import { type Money, money } from "../kit/money.ts";
 import type { Instant } from "../kit/time.ts";
-import { getCatalog, type StoredCatalog } from "../store/catalog.ts";
 import type { LimitKey, LimitRow } from "../store/limits.ts";
 import type { Env } from "./env.ts";
 import { readLimits } from "./limit-desk.ts";
+import {
+  catalogOf,
+  includedAnswer,
+  isSoldInPlans,
+  type LimitInForce,
+  offerFor,
+} from "./limits-in-force.ts";
 import { previewInvoice } from "./preview-invoice.ts";
-import { bookFor, readOffers } from "./read-offers.ts";
 
 export type Question = LimitKey & { readonly quantity: Units };
 export type Answer = EntitlementAnswer & {
@@ -63,24 +69,38 @@ export const denied: Answer = {
 export async function answerOne(
   env: Env,
   question: Question,
-  row: LimitRow | undefined,
+  row: LimitInForce | undefined,
   now: Instant,
 ): Promise<Answer> {
   if (!row) return denied;
   const { feature, quantity } = question;
-  const offer = await offerFor(env, row);
+  const { stored, catalog } = await catalogOf(env);
+  const offer = offerFor(stored, row);
   const sold = row.hasGrants || offer !== undefined;
   const units = sold ? { available: row.available, held: row.heldUnits } : null;
   const free = units ? subtractUnits(units.available, units.held) : null;
   const beyond = beyondUnits(quantity, free);
   const priced = offer && hasUnits(beyond) ? costOf(offer, beyond, now) : null;
   const limits = priced ? await moneyLimits(env, row, now) : { credit: null, cap: null };
-  const quota = quotaAnswer(row, quantity, now);
+  const quota = tighter(
+    quotaAnswer(row, quantity, now),
+    await includedAnswer(env, row, offer, quantity, now),
+  );
   const answer = checkEntitlement({
     feature,
     quantity,
     suspended: row.status === "suspended" || row.status === "archived",
-    entitled: row.featureAllowed ?? (sold || row.quota !== null),
+    entitled: isEntitled({
+      feature,
+      byHand: row.featureAllowed,
+      hasQuota: row.quota !== null,
+      hasGrants: row.hasGrants,
+      priced: offer?.skuCode ?? null,
+      isSoldInBatches: catalog.skus.some((sku) => sku.kind === "batch" && sku.meter === feature),
+      isSoldInPlans: offer !== undefined && isSoldInPlans(catalog, offer.skuCode),
+      hasPlan: row.hasPlan,
+      rights: row.rights,
+    }),
     quota,
     units,
     costBeyond: priced,
@@ -105,25 +125,9 @@ export function quotaAnswer(row: LimitRow, quantity: Units, now: Instant): Quota
   return checkQuota(row.quota, raised, use, quantity, now, row.timeZone);
 }
 
-type Offer = ReturnType<typeof readOffers>[number];
-const catalogs = new WeakMap<Env["store"], { at: number; catalog: StoredCatalog }>();
-/** A new price counts within this time; the entitlement itself is always read fresh. */
-const catalogAgeMs = 1_000;
-
-async function catalogOf(env: Env): Promise<StoredCatalog> {
-  const kept = catalogs.get(env.store);
-  if (kept && performance.now() - kept.at < catalogAgeMs) return kept.catalog;
-  const catalog = await getCatalog(env.store);
-  catalogs.set(env.store, { at: performance.now(), catalog });
-  return catalog;
-}
-
-async function offerFor(env: Env, row: LimitRow): Promise<Offer | undefined> {
-  const catalog = await catalogOf(env);
-  const book = bookFor(catalog, row.priceBook, row.currency);
-  if (bookChain(catalog.books, book).length === 0) return undefined;
-  return readOffers(catalog, book).find((offer) => offer.meter.key === row.feature);
-}
+/** The one that says no, else the quota. */
+const tighter = (quota: QuotaAnswer | null, included: QuotaAnswer | null): QuotaAnswer | null =>
+  quota?.allowed === false || !included || (quota && included.allowed) ? quota : included;
 
 /** What usage beyond the batches would cost at the price in force, from nothing: a little too much where tiers fall. */
 function costOf(offer: Offer, quantity: Units, now: Instant): Decimal | null {

@@ -1,9 +1,10 @@
 import type { Instant } from "../kit/time.ts";
 import type { Store } from "../store/connect.ts";
-import { type LimitKey, type LimitRow, listLimits } from "../store/limits.ts";
+import type { LimitKey } from "../store/limits.ts";
 import type { Env } from "./env.ts";
+import { type LimitInForce, limitsInForce } from "./limits-in-force.ts";
 
-type Read = { readonly row: LimitRow | undefined; readonly now: Instant };
+type Read = { readonly row: LimitInForce | undefined; readonly now: Instant };
 type Waiting = {
   readonly env: Env;
   readonly key: LimitKey;
@@ -23,7 +24,7 @@ export async function readLimits(env: Env, keys: readonly LimitKey[]): Promise<R
   // Inside a transaction only its own snapshot will do.
   if (env.store.db.isTransaction) {
     const now = env.now();
-    return (await listLimits(env.store.db, keys, now)).map((row) => ({ row, now }));
+    return (await limitsInForce(env, keys, now)).map((row) => ({ row, now }));
   }
   const desk = desks.get(env.store.pool) ?? { waiting: [], reading: false };
   desks.set(env.store.pool, desk);
@@ -59,8 +60,8 @@ async function answer(group: readonly Waiting[]): Promise<void> {
   const { env } = group[0] as Waiting;
   try {
     const now = env.now();
-    const rows = await listLimits(
-      env.store.db,
+    const rows = await limitsInForce(
+      env,
       group.map((one) => one.key),
       now,
     );

@@ -9,7 +9,6 @@ import type { Tx } from "../store/connect.ts";
 import {
   decideQuotaRequest,
   insertQuotaRequest,
-  listLimits,
   listQuotaRequests,
   type QuotaRequest,
   saveFeature,
@@ -18,6 +17,7 @@ import {
 } from "../store/limits.ts";
 import { transaction } from "../store/transaction.ts";
 import type { Env } from "./env.ts";
+import { limitsInForce } from "./limits-in-force.ts";
 
 const keyOf = (account: BillingAccount) => ({
   orgId: account.organizationId,
@@ -102,8 +102,8 @@ export async function requestQuotaIncrease(
   account: BillingAccount,
   asked: IncreaseAsked,
 ): Promise<QuotaRequest> {
-  const [row] = await listLimits(
-    env.store.db,
+  const [row] = await limitsInForce(
+    env,
     [{ ...keyOf(account), feature: asked.quotaKey }],
     env.now(),
   );

@@ -17,14 +17,13 @@ import {
   addQuotaUse,
   endReservation,
   insertReservations,
-  type LimitRow,
-  listLimits,
   lockReservation,
   type StoredReservation,
 } from "../store/limits.ts";
 import { transaction } from "../store/transaction.ts";
 import { type Answer, answerOne, type Question } from "./check-entitlement.ts";
 import type { Env } from "./env.ts";
+import { type LimitInForce, limitsInForce } from "./limits-in-force.ts";
 
 export type ReservationAsked = Question & {
   readonly mode: "all" | "up_to";
@@ -49,8 +48,8 @@ export async function reserveUnits(
     await lockHeads(tx, asked, { changesGrants: false });
     const now = env.now();
     const inside: Env = { ...env, store: { ...env.store, db: tx } };
-    const rows = await listLimits(tx, asked, now);
-    const working = new Map<string, LimitRow>();
+    const rows = await limitsInForce(inside, asked, now);
+    const working = new Map<string, LimitInForce>();
     const made: ReservationMade[] = [];
     for (const [index, one] of asked.entries()) {
       const name = `${one.orgId}\n${one.accountId}\n${one.feature}`;
@@ -84,7 +83,7 @@ export async function reserveUnits(
 async function decideOne(
   env: Env,
   asked: ReservationAsked,
-  row: LimitRow | undefined,
+  row: LimitInForce | undefined,
   now: Instant,
 ): Promise<ReservationMade> {
   let quantity = asked.quantity;
@@ -117,7 +116,7 @@ async function decideOne(
   };
 }
 
-const withHold = (row: LimitRow, made: StoredReservation): LimitRow => ({
+const withHold = (row: LimitInForce, made: StoredReservation): LimitInForce => ({
   ...row,
   held: row.heldWindow === made.quotaWindow ? addUnits(row.held, made.quantity) : made.quantity,
   heldWindow: made.quotaWindow,
@@ -142,7 +141,8 @@ export async function commitReservation(
       throw new Problem("reservation_ended", refusals[decision.reason](reservation));
     const ended = { status: "committed" as const, committed: used, at: now };
     await endReservation(tx, reservation, ended);
-    const [row] = await listLimits(tx, [reservation], now);
+    const inside: Env = { ...env, store: { ...env.store, db: tx } };
+    const [row] = await limitsInForce(inside, [reservation], now);
     if (row?.quota && hasUnits(used)) await countUse(tx, row, used, reservation.quotaWindow, now);
     return { ...reservation, ...ended };
   });
@@ -158,7 +158,7 @@ const refusals = {
 
 async function countUse(
   tx: Parameters<typeof addQuotaUse>[0],
-  row: LimitRow,
+  row: LimitInForce,
   used: Units,
   startsAt: Instant | null,
   now: Instant,
@@ -195,8 +195,8 @@ export async function takeFromQuota(env: Env, question: Question): Promise<Answe
   return transaction(env.store.db, async (tx) => {
     await lockHeads(tx, [question], { changesGrants: false });
     const now = env.now();
-    const [row] = await listLimits(tx, [question], now);
     const inside: Env = { ...env, store: { ...env.store, db: tx } };
+    const [row] = await limitsInForce(inside, [question], now);
     const givesBack = compareUnits(question.quantity, 0) < 0;
     const answer = await answerOne(
       inside,

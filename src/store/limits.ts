@@ -1,6 +1,11 @@
 import { sql } from "kysely";
 import type { Quota, QuotaWindow } from "../domain/entitlements/index.ts";
 import { never, readUnits, type Units, writeUnits } from "../domain/grants/index.ts";
+import {
+  readSubscription,
+  type Subscription,
+  type SubscriptionDocument,
+} from "../domain/subscriptions/index.ts";
 import type { Instant } from "../kit/time.ts";
 import { readInstant, writeInstant } from "./columns.ts";
 import type { Db, Tx } from "./connect.ts";
@@ -23,6 +28,7 @@ export type LimitRow = LimitKey & {
   readonly capMinor: bigint | null;
   readonly heldMinor: bigint;
   readonly creditMinor: bigint;
+  /** A ceiling that staff has set for this account. */
   readonly quota: Quota | null;
   readonly raisedTo: Units | null;
   readonly lastWindow: {
@@ -36,6 +42,8 @@ export type LimitRow = LimitKey & {
   readonly hasGrants: boolean;
   readonly available: Units;
   readonly heldUnits: Units;
+  /** Open ones, whatever they give at this moment. */
+  readonly subscriptions: readonly Subscription[];
 };
 
 type Row = {
@@ -66,6 +74,7 @@ type Row = {
   has_grants: boolean;
   available: string | null;
   held_units: string | null;
+  subscriptions: { id: string; timeline: SubscriptionDocument }[] | null;
 };
 
 /** The limits for many questions in one query, in the order asked; undefined where there is no such account. */
@@ -86,11 +95,14 @@ export async function listLimits(
                and g.denomination = 'money' and g.pool = a.currency and g.has_units and g.valid_from <= ${at}
                and g.expires_at > ${at}) end as credit,
            q.ceiling, q.quota_window, q.enforcement, q.burst, q.soft_up_to, q.grace_hours,
-           (select r.ceiling from quota_request r where q.org_id is not null and r.org_id = n.org_id
+           (select r.ceiling from quota_request r where r.org_id = n.org_id
               and r.account_id = a.account_id and r.quota_key = n.feature and r.status = 'approved'
               and r.starts_at <= ${at} and r.ends_at > ${at} order by r.starts_at desc limit 1) as raised_to,
            u.starts_at as use_starts_at, u.used, u.exceeded_at,
-           h.held, h.quota_window as held_window, h.held_units, g.has_grants, g.available
+           h.held, h.quota_window as held_window, h.held_units, g.has_grants, g.available,
+           (select jsonb_agg(jsonb_build_object('id', s.subscription_id, 'timeline', s.timeline) order by s.subscription_id)
+            from subscription s where s.org_id = n.org_id and s.account_id = a.account_id and s.closed_at is null
+           ) as subscriptions
     from unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[],
                 ${keys.map((k) => k.feature)}::text[]) with ordinality as n (org_id, account_id, feature, no)
     join billing_account a on a.org_id = n.org_id and a.account_id = n.account_id
@@ -99,7 +111,7 @@ export async function listLimits(
     left join quota q on q.org_id = n.org_id and q.account_id = n.account_id and q.quota_key = n.feature
     left join lateral (
       select u.starts_at, u.used, u.exceeded_at from quota_use u
-      where q.org_id is not null and u.org_id = n.org_id and u.account_id = n.account_id and u.quota_key = n.feature
+      where u.org_id = n.org_id and u.account_id = n.account_id and u.quota_key = n.feature
       order by u.starts_at desc limit 1) u on true
     left join lateral (
       select r.quota_window, sum(r.quantity) as held, sum(sum(r.held_units)) over () as held_units
@@ -153,6 +165,9 @@ const limitOf = (row: Row, feature: string): LimitRow => ({
   hasGrants: row.has_grants,
   available: units(row.available),
   heldUnits: units(row.held_units),
+  subscriptions: (row.subscriptions ?? []).map(({ id, timeline }) =>
+    readSubscription(id, timeline),
+  ),
 });
 
 const quotaOf = (row: Row, key: string): Quota => ({
@@ -241,19 +256,22 @@ export async function endReservation(
     .execute();
 }
 
-/** Count use against a quota in a window (null for levels, where a use below zero gives room back). */
+/**
+ * Count use against a quota in a window (null for levels, where a use below zero gives room back, down to nothing in use).
+ */
 export async function addQuotaUse(
   tx: Tx,
   key: LimitKey,
   use: { startsAt: Instant | null; quantity: Units; exceededAt: Instant | null },
 ): Promise<void> {
   const exceeded = use.exceededAt === null ? null : writeInstant(use.exceededAt);
+  const quantity = sql`${writeUnits(use.quantity)}::numeric`;
   await sql`
     insert into quota_use (org_id, account_id, quota_key, starts_at, used, exceeded_at)
-    values (${key.orgId}, ${key.accountId}, ${key.feature}, ${writeWindow(use.startsAt)}, ${writeUnits(use.quantity)},
+    values (${key.orgId}, ${key.accountId}, ${key.feature}, ${writeWindow(use.startsAt)}, greatest(0, ${quantity}),
             ${exceeded})
     on conflict (org_id, account_id, quota_key, starts_at) do update
-    set used = quota_use.used + excluded.used,
+    set used = greatest(0, quota_use.used + ${quantity}),
         exceeded_at = coalesce(quota_use.exceeded_at, excluded.exceeded_at)`.execute(tx);
 }
 

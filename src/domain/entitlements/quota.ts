@@ -2,6 +2,7 @@ import { formatInstant, type Instant, startOf, endOf, type CalendarUnit } from "
 import {
   addUnits,
   compareUnits,
+  hasUnits,
   leastUnits,
   subtractUnits,
   type Units,
@@ -102,7 +103,8 @@ export function checkQuota(
     because,
   });
   const state = `${writeUnits(taken)} of ${writeUnits(limit)} ${quota.key} used`;
-  if (compareUnits(wanted, limit) <= 0) return answer("within_limit", state);
+  // Who asks for nothing more, such as a reader, is never refused.
+  if (compareUnits(wanted, limit) <= 0 || !hasUnits(quantity)) return answer("within_limit", state);
   if (compareUnits(wanted, addUnits(limit, quota.burst)) <= 0)
     return answer("within_burst", `${state}, beyond the limit but within the burst`);
   if (quota.enforcement === "soft") {
