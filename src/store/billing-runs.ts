@@ -265,7 +265,7 @@ export async function pageRunItems(
   return rows.map(itemOf);
 }
 
-/** What a run must know of an account to find its due periods: its first usage, and which periods have their invoice. */
+/** What a run must know of an account to find its due periods: when it began to owe anything, and which periods have their invoice. */
 export type RunHistory = {
   readonly firstAt: Instant | null;
   readonly starts: ReadonlySet<Instant>;
@@ -282,7 +282,12 @@ export async function loadRunHistories(
     starts: string[] | null;
   }>`
     select k.org_id, k.account_id,
-      (select min(e.time) from usage_event e where e.org_id = k.org_id and e.account_id = k.account_id) as first_at,
+      -- Whatever comes first: an account on a plan owes its fee before, and without, any usage.
+      least(
+        (select min(e.time) from usage_event e where e.org_id = k.org_id and e.account_id = k.account_id),
+        (select min(s.starts_at) from subscription s where s.org_id = k.org_id and s.account_id = k.account_id),
+        (select min(p.created_at) from purchase p where p.org_id = k.org_id and p.account_id = k.account_id)
+      ) as first_at,
       (select array_agg(i.period_starts_at::text) from invoice i
        where i.org_id = k.org_id and i.account_id = k.account_id and i.kind = 'invoice' and i.status <> 'void') as starts
     from unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[])
