@@ -12,7 +12,8 @@ import {
   sumMoney,
   toMoney,
 } from "../../src/kit/money.ts";
-import { instant } from "../../src/kit/time.ts";
+import { packagesOf } from "../../src/domain/rating/index.ts";
+import { day, formatInstant, instant, shift } from "../../src/kit/time.ts";
 import { oracle } from "./cases.ts";
 
 const usd = currency("USD");
@@ -68,6 +69,28 @@ oracle<
     [january.cause, "restatement", expected.period1_correction],
     [february.cause, "charge", expected.period2],
   ]);
+});
+
+oracle<
+  {
+    records: { date: string; qty: number }[];
+    block_size?: number;
+    block_price?: string;
+  },
+  { lines: { service_month: string; amount: string }[] }
+>("late_usage.window", ({ input, expected }) => {
+  // Nothing was billed for the month so far; whatever arrived is a line of its own month.
+  const charges = input.records.map(({ date, qty }) => {
+    const startsAt = instant(`${date.slice(0, 7)}-01T00:00:00Z`);
+    const slot = { cause: `usage:API:${date}`, period: { startsAt, endsAt: shift(startsAt, day) } };
+    const blocks = packagesOf(decimal(String(qty)), decimal(String(input.block_size ?? 1)));
+    return chargeOf(slot, blocks, decimal(input.block_price ?? "1"));
+  });
+  const lines = differences(charges, [], usd).map((line) => ({
+    service_month: formatInstant(line.period.startsAt).slice(0, 7),
+    amount: formatMoney(line.amount),
+  }));
+  expect(lines).toEqual(expected.lines);
 });
 
 type Slot = Pick<Charge, "cause" | "period">;
