@@ -43,6 +43,12 @@ export function measuredEvents(
   });
   const conditions = [
     ...scopeConditions(scope, sql`e.time`),
+    // Events are in order by account: without one, its accounts are what leads to an organization's events.
+    ...(scope.accountIds === undefined
+      ? [
+          sql`e.account_id in (select account_id from billing_account where org_id = ${scope.orgId})`,
+        ]
+      : []),
     sql`e.type = ${meter.eventType}`,
     ...(options.only === "readings" ? [sql`e.corrects is null`] : []),
     ...(options.only === "corrections" ? [sql`e.corrects is not null`] : []),

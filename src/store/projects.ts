@@ -89,7 +89,13 @@ export async function projectHasHistory(
             .selectFrom("usage_event")
             .select("event_key")
             .where("org_id", "=", organizationId)
-            .where("project_id", "=", id),
+            .where("project_id", "=", id)
+            .where("account_id", "in", (accounts) =>
+              accounts
+                .selectFrom("billing_account")
+                .select("account_id")
+                .where("org_id", "=", organizationId),
+            ),
         )
         .as("events"),
     ])

@@ -83,6 +83,11 @@ export async function listEvents(
   if (filter.accountId !== undefined)
     conditions.push(sql`e.account_id = coalesce(
       (select account_id from billing_account where org_id = ${orgId} and slug = ${filter.accountId}), ${filter.accountId})`);
+  // Events are in order by account, whose organization is known: this is what leads to them.
+  else
+    conditions.push(
+      sql`e.account_id in (select account_id from billing_account where org_id = ${orgId})`,
+    );
   if (filter.projectId !== undefined)
     conditions.push(sql`e.project_id = coalesce(
       (select project_id from project where org_id = ${orgId} and slug = ${filter.projectId}), ${filter.projectId})`);

@@ -60,6 +60,18 @@ export async function writeUsage(
   index: MeterIndex,
   events: readonly WrittenEvent[],
 ): Promise<void> {
+  await pool.query(
+    `insert into organization (org_id, slug, name, created_at)
+     select distinct org_id, replace(org_id, '_', '-'), org_id, timestamptz '2024-01-01'
+     from unnest($1::text[]) as n (org_id) on conflict do nothing`,
+    [events.map((event) => event.orgId)],
+  );
+  await pool.query(
+    `insert into billing_account (org_id, account_id, slug, name, currency, created_at)
+     select distinct org_id, account_id, account_id, account_id, 'USD', timestamptz '2024-01-01'
+     from unnest($1::text[], $2::text[]) as n (org_id, account_id) on conflict do nothing`,
+    [events.map((event) => event.orgId), events.map((event) => event.accountId)],
+  );
   const seqs = new Map<string, bigint>();
   const rollups = new Map<string, { keys: readonly unknown[]; part: Part }>();
   const rows = events.map((event) => {
