@@ -43,7 +43,7 @@ export type EventsAnswer = {
   };
 };
 
-export const eventsMax = 1_000;
+const eventsMax = 1_000;
 
 /**
  * Take in the usage of one request. Nothing is answered before what it says is durable: 200 when every event is counted,

@@ -32,7 +32,6 @@ import {
 } from "../store/grant-lifecycle.ts";
 import { appendTransactions } from "../store/journal.ts";
 import {
-  findPurchase,
   findPurchaseByKey,
   insertPurchase,
   listPending,
@@ -214,7 +213,7 @@ async function pay(
  * Take in what became of a payment: from our own request, from the processor's notification, from asking again. The first
  * one settles; all others change nothing.
  */
-export async function settlePurchase(
+async function settlePurchase(
   env: Env,
   author: Author,
   orgId: string,
@@ -383,10 +382,4 @@ export async function settlePendingPurchases(
     settled += 1;
   }
   return settled;
-}
-
-export async function getPurchase(env: Env, orgId: string, id: string): Promise<Purchase> {
-  const purchase = await findPurchase(env.store.db, orgId, id);
-  if (!purchase) throw new Problem("purchase_not_found");
-  return purchase;
 }

@@ -22,7 +22,7 @@ export type ChargeSource = (
 ) => Promise<readonly OtherCharges[]>;
 
 /** Every room that puts something on an invoice beside usage prices. Order does not matter. */
-export const chargeSources: readonly ChargeSource[] = [chargeSubscriptions, grantCharges, lateFees];
+const chargeSources: readonly ChargeSource[] = [chargeSubscriptions, grantCharges, lateFees];
 
 /** All rooms' shares together. */
 export async function loadOtherCharges(

@@ -56,7 +56,7 @@ export async function checkEntitlements(
   );
 }
 
-export const denied: Answer = {
+const denied: Answer = {
   allowed: false,
   reason: "not_entitled",
   because: "There is no such billing account.",

@@ -41,7 +41,7 @@ export async function queueDocumentMails(
 }
 
 /** What a mail begins as: sandboxes write to nobody, and nobody is written to where nobody is named. */
-export function firstStatus(to: Addressees, recipients: readonly string[]): MailStatus {
+function firstStatus(to: Addressees, recipients: readonly string[]): MailStatus {
   if (to.isSandbox) return "sandbox";
   return recipients.length === 0 ? "unaddressed" : "queued";
 }

@@ -43,7 +43,7 @@ export const listBatchOffers = (catalog: StoredCatalog, buyer: Buyer, now: Insta
   [...catalog.skus.keys()].flatMap((code) => findBatchOffer(catalog, buyer, code, now) ?? []);
 
 /** What one unit beyond the batches costs at first; null without a price. */
-export function overageUnitAmount(
+function overageUnitAmount(
   catalog: StoredCatalog,
   buyer: Buyer,
   meterKey: string,

@@ -62,17 +62,6 @@ export async function findRun(db: Db, runId: string): Promise<BillingRun | undef
   return rows[0] && runOf(rows[0]);
 }
 
-/** Runs, newest first, from a position on. */
-export async function pageRuns(
-  db: Db,
-  page: { after?: string | undefined; limit: number },
-): Promise<BillingRun[]> {
-  const { rows } = await sql<RunRow>`
-    select * from billing_run where (${page.after ?? null}::text is null or run_id < ${page.after ?? null})
-    order by run_id desc limit ${page.limit}`.execute(db);
-  return rows.map(runOf);
-}
-
 /** Runs on which there may be something left to do; without an organization, those of everybody in real time. */
 export async function listOpenRuns(db: Db, orgId: string | undefined): Promise<BillingRun[]> {
   const { rows } = await sql<RunRow>`

@@ -1,6 +1,5 @@
 import { sql } from "kysely";
 import {
-  addUnits,
   type Denomination,
   type Grant,
   type MovementKind,
@@ -396,6 +395,3 @@ export async function listLapsing(
     order by org_id, account_id limit ${of.limit}`.execute(db);
   return rows.map((row) => ({ orgId: row.org_id, accountId: row.account_id }));
 }
-
-export const sumOfRemaining = (grants: readonly StoredGrant[]): Units =>
-  grants.reduce<Units>((sum, grant) => addUnits(sum, grant.remaining), 0);

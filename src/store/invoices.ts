@@ -270,17 +270,6 @@ export async function lockInvoice(
   return rows[0] && invoiceOf(rows[0]);
 }
 
-export async function listInvoicesById(
-  db: Db,
-  keys: readonly { orgId: string; invoiceId: string }[],
-): Promise<StoredInvoice[]> {
-  const { rows } = await sql<InvoiceRow>`
-    select i.* from invoice i
-    join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.invoiceId)}::text[])
-      as k (org_id, invoice_id) using (org_id, invoice_id)`.execute(db);
-  return rows.map(invoiceOf);
-}
-
 /** Documents, newest first, from a position on. */
 export async function pageInvoices(
   db: Db,

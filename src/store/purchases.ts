@@ -104,20 +104,6 @@ export async function findPurchaseByKey(
   return row && purchaseOf(row);
 }
 
-export async function findPurchase(
-  db: Db,
-  orgId: string,
-  id: string,
-): Promise<Purchase | undefined> {
-  const row = await db
-    .selectFrom("purchase")
-    .selectAll()
-    .where("org_id", "=", orgId)
-    .where("purchase_id", "=", id)
-    .executeTakeFirst();
-  return row && purchaseOf(row);
-}
-
 /** The same, held until commit: whoever settles it takes turns. */
 export async function lockPurchase(
   tx: Tx,

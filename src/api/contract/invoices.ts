@@ -274,7 +274,7 @@ export const CreditBody = z
   })
   .openapi("NewCreditNote");
 
-export const contentView = (content: DraftContent) =>
+const contentView = (content: DraftContent) =>
   structuredClone(content) as unknown as z.input<z.ZodObject<typeof documentShape>>;
 
 export const upcomingView = (preview: Preview): z.input<typeof UpcomingInvoiceView> => ({

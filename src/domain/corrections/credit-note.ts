@@ -87,8 +87,7 @@ function creditOf(content: IssuedContent, amounts: readonly Money[]): CreditDeci
 }
 
 /** The cause by which later notes find what was already given back of a line. */
-export const creditCause = (invoiceId: string, lineNo: number): string =>
-  `credit:${invoiceId}:${lineNo}`;
+const creditCause = (invoiceId: string, lineNo: number): string => `credit:${invoiceId}:${lineNo}`;
 
 /** The line number that a credit cause is about, when it is one of this document. */
 export function creditedLine(cause: string, invoiceId: string): number | undefined {

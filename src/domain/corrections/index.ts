@@ -1,7 +1,6 @@
 export {
   type CreditDecision,
   type CreditRequest,
-  creditCause,
   creditedLine,
   decideCredit,
   leftOf,

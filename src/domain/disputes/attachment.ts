@@ -1,7 +1,7 @@
 /** A small file beside a message: a log, a screenshot, a contract page. */
 export type Attachment = { readonly name: string; readonly content: Uint8Array };
 
-export const attachmentBytesMax = 256 * 1024;
+const attachmentBytesMax = 256 * 1024;
 /** Per dispute, from both sides together: a case, not an archive. */
 export const messagesMax = 200;
 

@@ -5,7 +5,6 @@ export { decideResolution, type Resolution } from "./resolution.ts";
 export {
   type DisputeStatus,
   disputeStatuses,
-  isLive,
   mayBecome,
   takesMessages,
 } from "./states.ts";

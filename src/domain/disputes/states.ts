@@ -22,9 +22,5 @@ const next: Readonly<Record<DisputeStatus, readonly DisputeStatus[]>> = {
 export const mayBecome = (from: DisputeStatus, to: DisputeStatus): boolean =>
   next[from].includes(to);
 
-/** While it is undecided, its amount is not asked for. */
-export const isLive = (status: DisputeStatus): boolean =>
-  status === "open" || status === "under_review";
-
 /** Both sides may add to a dispute until it is closed. */
 export const takesMessages = (status: DisputeStatus): boolean => status !== "closed";

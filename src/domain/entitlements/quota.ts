@@ -60,7 +60,7 @@ export type QuotaAnswer = {
   readonly because: string;
 };
 
-export function limitAt(quota: Quota, overrides: readonly QuotaOverride[], now: Instant): Units {
+function limitAt(quota: Quota, overrides: readonly QuotaOverride[], now: Instant): Units {
   const inForce = overrides
     .filter((override) => override.startsAt <= now && now < override.endsAt)
     .toSorted((a, b) => b.startsAt - a.startsAt)[0];

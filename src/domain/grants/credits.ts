@@ -1,6 +1,4 @@
 import { type Money, money } from "../../kit/money.ts";
-import type { OpenGrant } from "./grant.ts";
-import { compareDrawOrder } from "./order.ts";
 
 /** Money in advance or given, on its way onto an invoice. `covers` limits it to some kinds of line; null covers all. */
 export type MoneyCredit = {
@@ -42,10 +40,6 @@ export function applyCredits(
   }
   return { uses, due };
 }
-
-/** The order in which credits pay: the same as for batches. */
-export const inCreditOrder = <T extends OpenGrant>(grants: readonly T[]): T[] =>
-  grants.toSorted(compareDrawOrder);
 
 /** Money that comes back after it was paid partly from a balance: each part goes the way it came (balance first). */
 export function splitReturn(

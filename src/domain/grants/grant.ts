@@ -14,7 +14,7 @@ import {
 } from "./units.ts";
 
 /** Where a grant came from. An allowance is what a plan includes for a period. */
-export const origins = ["allowance", "purchase", "transfer", "promotion", "correction"] as const;
+const origins = ["allowance", "purchase", "transfer", "promotion", "correction"] as const;
 export type Origin = (typeof origins)[number];
 
 /** What a grant is counted in: units of a SKU family (the meter that the family measures), or money. */
@@ -71,7 +71,7 @@ export type Movement = {
  * Everything that can happen to the units of a grant. `returned` undoes a draw (a correction of usage), `unexpired` takes
  * back an expiry because a late event turns out to have used the units in time.
  */
-export const movementKinds = [
+const movementKinds = [
   "funded",
   "drawn",
   "returned",

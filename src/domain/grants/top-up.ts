@@ -18,7 +18,7 @@ export type TopUpFacts = {
 };
 
 /** After so many failures in a row the circuit opens: no attempt until a day has passed, so that no card is hammered. */
-export const failuresMax = 3;
+const failuresMax = 3;
 const restHours = 24;
 
 export type TopUpDecision =

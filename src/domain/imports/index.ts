@@ -1,2 +1,2 @@
-export { columnsOf, type ImportMap, readImportMap, timeForms } from "./map.ts";
+export { columnsOf, type ImportMap, readImportMap } from "./map.ts";
 export { type ImportedEvent, type MappedRow, type Row, rowMapper } from "./row.ts";

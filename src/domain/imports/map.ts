@@ -20,7 +20,7 @@ export type ImportMap = {
 };
 
 /** `rfc3339`: with a zone. `local`: date and time without one, read in `zone`. The rest count from 1970. */
-export const timeForms = [
+const timeForms = [
   "rfc3339",
   "local",
   "unix_seconds",

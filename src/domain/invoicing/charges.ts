@@ -69,7 +69,7 @@ export type Charge = {
   readonly measured: readonly Measured[];
 };
 
-export const usageCause = (skuCode: string, period: Period): string =>
+const usageCause = (skuCode: string, period: Period): string =>
   `usage:${skuCode}:${formatInstant(period.startsAt)}`;
 
 /** The period for which a price version holds, within another one. */

@@ -97,7 +97,7 @@ const nothingOf = (before: Existing): Charge => ({
 });
 
 /** The segments that remain when those of `before` are taken off those of `now`. Each stays `unit × quantity = amount`. */
-export function netSegments(now: readonly Segment[], before: readonly Segment[]): Segment[] {
+function netSegments(now: readonly Segment[], before: readonly Segment[]): Segment[] {
   const net = new Map<string, Segment>();
   const put = (segment: Segment) => {
     const key = segmentKey(segment);

@@ -261,7 +261,7 @@ function contentLine(line: Line, index: number, tax: LineTax | null): ContentLin
 const measuredKey = (part: ContentMeasured): string =>
   `${part.period.starts_at}|${part.project}|${part.dimensions}`;
 
-export const contentPeriod = (span: Period): ContentPeriod => ({
+const contentPeriod = (span: Period): ContentPeriod => ({
   starts_at: formatInstant(span.startsAt),
   ends_at: formatInstant(span.endsAt),
 });
@@ -275,7 +275,7 @@ function pricesUsed(lines: readonly Line[], offers: readonly Offer[]): ContentPr
     .toSorted((a, b) => compareText(a.id, b.id));
 }
 
-export const contentPrice = (version: PriceVersion): ContentPrice => ({
+const contentPrice = (version: PriceVersion): ContentPrice => ({
   id: version.priceId,
   version: version.version,
   book: version.book,

@@ -30,7 +30,7 @@ const anchorYear = 2000;
  * Period number `n` of a calendar, counted from January 2000 in the account's own zone. Each boundary is stepped from that
  * anchor, never from the boundary before it, so periods tile time for as long as the calendar stays the same.
  */
-export function periodNumber(calendar: BillingCalendar, n: number): Period {
+function periodNumber(calendar: BillingCalendar, n: number): Period {
   return { startsAt: boundary(calendar, n), endsAt: boundary(calendar, n + 1) };
 }
 

@@ -26,7 +26,7 @@ export type InvoicedAccount = {
   readonly parentAccountId: string | null;
 };
 
-export const lateUsagePolicies = ["next_invoice", "own_document", "hold"] as const;
+const lateUsagePolicies = ["next_invoice", "own_document", "hold"] as const;
 export type LateUsagePolicy = (typeof lateUsagePolicies)[number];
 
 /** One published price, from when it holds until the next one of its book and SKU does. */

@@ -7,10 +7,9 @@ export {
   type PricedUsage,
   type Rate,
   type Segment,
-  usageCause,
 } from "./charges.ts";
 export { compareContents, type Mismatch } from "./compare.ts";
-export { differences, type Existing, type Line, netSegments } from "./difference.ts";
+export { differences, type Existing, type Line } from "./difference.ts";
 export {
   assemble,
   type ContentLine,
@@ -18,7 +17,6 @@ export {
   type ContentPeriod,
   type ContentPrice,
   type ContentSegment,
-  contentPeriod,
   type Draft,
   type DraftContent,
   type DraftFacts,
@@ -29,11 +27,7 @@ export {
 export {
   type BillingCalendar,
   type Cycle,
-  cycles,
   periodAt,
-  periodBefore,
-  periodName,
-  periodsTouching,
 } from "./due.ts";
 export * from "./facts.ts";
 export {
@@ -46,15 +40,13 @@ export {
   stageOf,
 } from "./finalize.ts";
 export { isAdditive, quantityOf } from "./measure.ts";
-export { type DocumentKind, documentNumber, type Series, seriesFor } from "./number.ts";
+export { type DocumentKind, type Series, seriesFor } from "./number.ts";
 export { bookChain, mergeVersions } from "./offers.ts";
-export { pipeline, pipelineVersion } from "./pipeline.ts";
 export { ratePrimary } from "./rate.ts";
 export {
   type Buyer,
   type ContentParties,
   type ContentTax,
-  contentParties,
   type LineTax,
   type Parties,
   partiesOf,
@@ -72,5 +64,4 @@ export {
   type RunStep,
   runSteps,
   statusOf,
-  stepOf,
 } from "./run.ts";

@@ -3,17 +3,3 @@
  * version, and old documents are recomputed by theirs.
  */
 export const pipelineVersion = 1;
-
-export const pipeline = [
-  "quantity",
-  "unit conversion and rounding",
-  "allowance",
-  "batch",
-  "price model",
-  "minimum and maximum",
-  "discounts",
-  "promotional credit",
-  "tax",
-  "prepaid balance",
-  "amount due",
-] as const;

@@ -72,7 +72,7 @@ function blockersOf(account: Pick<InvoicedAccount, "slug">, findings: Findings):
 }
 
 /** The step that a kind of blocker holds up. */
-export function stepOf(kind: BlockerKind): RunStep {
+function stepOf(kind: BlockerKind): RunStep {
   switch (kind) {
     case "quarantine":
       return "collect";

@@ -1,6 +1,6 @@
 import type { Currency } from "../../kit/currency.ts";
 import { decimal, formatDecimal } from "../../kit/decimal.ts";
-import { formatMoney, type Money, minus, nothing, sumMoney } from "../../kit/money.ts";
+import { formatMoney, type Money, nothing, sumMoney } from "../../kit/money.ts";
 import { convert, type FxRate, rateOn } from "../exchange/index.ts";
 import { type Day, dayAt, type Instant } from "../../kit/time.ts";
 import {
@@ -160,9 +160,6 @@ export function accountingTax({ issuer, exchange }: Parties, tax: Money, on: Day
     by: found.rate,
   };
 }
-
-/** What the lines come to without tax. */
-export const netOf = (taxed: Taxed): Money => minus(taxed.total, taxed.tax);
 
 /** Pin what taxed a document: the parties, and only those rates that could have mattered. */
 export function contentParties(

@@ -3,11 +3,11 @@
  * means, the rest whose it is. Money and units use the same addresses and the same rule: every transaction sums to zero
  * per currency and per family of units.
  */
-export const roots = ["assets", "liabilities", "equity", "income", "expenses"] as const;
+const roots = ["assets", "liabilities", "equity", "income", "expenses"] as const;
 export type Root = (typeof roots)[number];
 
 /** Every kind of account there is, with its root and what the parts after the kind stand for. */
-export const chart = {
+const chart = {
   receivable: { root: "assets", of: ["account"] },
   unbilled: { root: "assets", of: ["account"] },
   cash: { root: "assets", of: ["gateway"] },
@@ -49,9 +49,3 @@ export function address(kind: LedgerKind, ...owner: readonly string[]): Address 
     throw new RangeError(`${kind} needs ${entry.of.join(" and ")}, got "${owner.join('", "')}"`);
   return [entry.root, kind, ...owner].join(":") as Address;
 }
-
-export const rootOf = (of: Address): Root => of.slice(0, of.indexOf(":")) as Root;
-export const kindOf = (of: Address): LedgerKind => of.split(":")[1] as LedgerKind;
-
-/** Assets and expenses grow by debits; the rest by credits. */
-export const growsByDebit = (of: Address): boolean => ["assets", "expenses"].includes(rootOf(of));

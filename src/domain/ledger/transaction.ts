@@ -25,7 +25,7 @@ export type LedgerTransaction = {
 };
 
 /** A transaction whose postings do not sum to zero: always a bug of ours, never booked. */
-export class UnbalancedError extends Error {
+class UnbalancedError extends Error {
   override readonly name = "UnbalancedError";
 }
 
@@ -80,7 +80,7 @@ export const move = (from: Address, to: Address, amount: Amount): Posting[] => [
   credit(from, amount),
 ];
 
-export function negatedAmount(amount: Amount): Amount {
+function negatedAmount(amount: Amount): Amount {
   return amount.kind === "money"
     ? moneyAmount({ currency: amount.money.currency, minor: -amount.money.minor })
     : unitsAmount(amount.family, negate(amount.units));

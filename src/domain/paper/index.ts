@@ -4,7 +4,6 @@ export {
   dayText,
   type Language,
   moneyText,
-  numberText,
   percentText,
   quantityText,
   rateText,
@@ -17,11 +16,10 @@ export {
   type PaperTax,
   type Party,
   type UsageType,
-  usageTypes,
 } from "./paper.ts";
 export { paperAsCsv } from "./spreadsheet.ts";
 export { paperAsUbl, ublObstacles, ublTree } from "./ubl.ts";
 export { type Wording, wordingOf } from "./wording.ts";
-export { escaped, fileSafe, type Letter, letterFor } from "./letter.ts";
+export { fileSafe, type Letter, letterFor } from "./letter.ts";
 export { paperAsHtml } from "./page.ts";
 export { type PaperExtras, paperOf } from "./from-document.ts";

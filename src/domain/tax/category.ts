@@ -2,7 +2,7 @@
  * Tax categories by their EN 16931 codes (UNCL 5305): S standard or reduced rate, Z zero rated, E exempt, AE reverse charge,
  * K intra-community supply of goods, G export, O outside the scope of tax.
  */
-export const taxCategories = ["S", "Z", "E", "AE", "K", "G", "O"] as const;
+const taxCategories = ["S", "Z", "E", "AE", "K", "G", "O"] as const;
 export type TaxCategory = (typeof taxCategories)[number];
 
 /** Only S carries a rate above zero; every other category means that no tax is due, each for its own reason. */

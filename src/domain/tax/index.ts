@@ -6,7 +6,7 @@ export {
   type TaxResult,
   type TaxRounding,
 } from "./calculate.ts";
-export { exemptionReasons, isTaxed, type TaxCategory, taxCategories } from "./category.ts";
+export { exemptionReasons, isTaxed, type TaxCategory } from "./category.ts";
 export {
   type Discount,
   type DocumentAdjustment,
@@ -15,7 +15,7 @@ export {
   spreadDiscount,
   stackDiscounts,
 } from "./document.ts";
-export { overlappingRates, type Place, ratesInForce, type TaxRate } from "./rate-table.ts";
+export { overlappingRates, type Place, type TaxRate } from "./rate-table.ts";
 export {
   decideTax,
   type TaxBuyer,

@@ -48,7 +48,7 @@ const attributeMax = 256;
 const dataMax = 65_536;
 
 /** Where plain JSON leaves out the source, this one is meant. */
-export const defaultSource = "api";
+const defaultSource = "api";
 
 /**
  * Read one event from its decoded envelope: CloudEvents 1.0 attributes beside `data`. `strict` asks for everything that

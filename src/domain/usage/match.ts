@@ -60,7 +60,7 @@ export function indexMeters(meters: Iterable<Meter>): MeterIndex {
 }
 
 /** A deprecated meter still bills. */
-export const isCounting = (meter: Meter): boolean =>
+const isCounting = (meter: Meter): boolean =>
   meter.status === "published" || meter.status === "deprecated";
 
 /**
@@ -85,10 +85,7 @@ export function matchEvent(index: MeterIndex, event: Measurable): Match {
 }
 
 /** What one meter makes of one event of its type: undefined when a filter does not hold. */
-export function measureEvent(
-  meter: Meter,
-  event: Measurable,
-): Measurement | MatchFault | undefined {
+function measureEvent(meter: Meter, event: Measurable): Measurement | MatchFault | undefined {
   for (const filter of meter.filters) {
     if (!holds(filter, textIn(event.data, filter.property))) return undefined;
   }

@@ -87,12 +87,6 @@ export function quantityOf(meter: Meter, part: Part): Decimal | null {
 export const roundMetered = (meter: Meter, quantity: Decimal): Decimal =>
   meter.rounding ? round(quantity, meter.rounding.digits, meter.rounding.mode) : quantity;
 
-/** Whether the quantity of a period is the sum of the quantities of its parts. Only then may an alert add days up. */
-export const isAdditive = (meter: Meter): boolean =>
-  meter.aggregation === "count" ||
-  meter.aggregation === "sum" ||
-  meter.aggregation === "weighted_sum";
-
 /** How many samples a period has when none is missing. */
 export const intervalCount = (meter: Meter, period: Period): number =>
   Math.ceil((period.endsAt - period.startsAt) / ((meter.sampleSeconds ?? 1) * second));

@@ -10,7 +10,7 @@ import {
 export const windowUnits = ["minute", "hour", "day", "week", "month", "year"] as const;
 
 /** The smallest stretch of time that is kept ready: `usage_rollup.bucket_at` is the start of one, in UTC. */
-export const quarterHour = 15 * minute;
+const quarterHour = 15 * minute;
 
 export const startOfQuarterHour = (at: Instant): Instant =>
   (Math.floor(at / quarterHour) * quarterHour) as Instant;

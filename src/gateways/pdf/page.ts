@@ -8,10 +8,10 @@ const bold = font.resolve("dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf");
 
 export const ink = "#1a1d21";
 export const grey = "#5b636d";
-export const rule = "#d5dae0";
+const rule = "#d5dae0";
 export const margin = { left: 50, right: 50, top: 56, bottom: 70 } as const;
 export const pageWidth = 595.28;
-export const pageHeight = 841.89;
+const pageHeight = 841.89;
 export const contentWidth = pageWidth - margin.left - margin.right;
 export const bottom = pageHeight - margin.bottom;
 

@@ -3,7 +3,7 @@ import { seededRandom } from "../../kit/random.ts";
 import { day, hour, type Instant, minute, type Period, second } from "../../kit/time.ts";
 
 /** Totals of the demo's month, so that its invoice is the one that the documentation shows, in every month of every year. */
-export const demoMonth = {
+const demoMonth = {
   sms: 1250,
   tokens: 12_500,
   jobs: 13,
