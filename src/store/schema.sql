@@ -903,7 +903,7 @@ create table usage_event (
   data        json not null,
   corrects    uuid,
   chain       bytea not null,
-  constraint usage_event_once PRIMARY KEY (event_key, org_id)
+  constraint usage_event_once PRIMARY KEY (org_id, event_key)
 );
 CREATE INDEX usage_event_by_corrected ON public.usage_event USING btree (org_id, corrects) WHERE (corrects IS NOT NULL);
 CREATE INDEX usage_event_corrections ON public.usage_event USING btree (org_id, account_id) WHERE (corrects IS NOT NULL);
