@@ -20,6 +20,10 @@ import { openIngest } from "./ingest-usage.ts";
 let env: TestEnv;
 beforeAll(async () => {
   env = await testEnv();
+  await env.owner.query(
+    "insert into organization (org_id, slug, name, created_at) values ($1, 'acme', 'Acme', now())",
+    [orgId],
+  );
 });
 afterAll(() => env.close());
 
@@ -41,6 +45,11 @@ const define = (key: string, over: Record<string, unknown> = {}) =>
 
 /** Ingest as it is meant: lock the head, then load the catalog, then decide, then save; one event a transaction. */
 async function ingest(accountId: string, id: string, at: Instant, data: object, corrects?: string) {
+  await env.owner.query(
+    `insert into billing_account (org_id, account_id, slug, name, currency, created_at)
+     values ($1, $2, $3, $2, 'USD', now()) on conflict do nothing`,
+    [orgId, accountId, accountId.replace("_", "-")],
+  );
   await transaction(env.store.db, async (tx) => {
     await sql`insert into usage_head (org_id, account_id, chain) values (${orgId}, ${accountId}, '')
               on conflict do nothing`.execute(tx);
