@@ -239,8 +239,8 @@ function takeBack(
 ): void {
   if (!hasUnits(quantity)) return;
   const drawn = pool.map(({ id }) => ({ grantId: id, quantity: spent.drawn.get(id) ?? 0 }));
-  const { fromOverage, returned } = returnUnits(quantity, spent.overage, drawn);
-  spent.overage = subtractUnits(spent.overage, fromOverage);
+  const { fromOverage, returned, impossible } = returnUnits(quantity, spent.overage, drawn);
+  spent.overage = subtractUnits(subtractUnits(spent.overage, fromOverage), impossible);
   for (const part of returned) {
     const grant = grants.get(part.grantId) as StoredGrant;
     spent.drawn.set(grant.id, subtractUnits(spent.drawn.get(grant.id) ?? 0, part.quantity));

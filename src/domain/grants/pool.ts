@@ -109,8 +109,13 @@ export function giveBack(
     const quantity = spent.drawn.get(id) ?? 0;
     return hasUnits(quantity) ? [{ grantId: id as string, quantity }] : [];
   });
-  const { fromOverage, returned } = returnUnits(correction.quantity, spent.overage, drawn);
-  spent.overage = subtractUnits(spent.overage, fromOverage);
+  const { fromOverage, returned, impossible } = returnUnits(
+    correction.quantity,
+    spent.overage,
+    drawn,
+  );
+  // Below zero it is a debt that the next correction makes up, as the sum of usage less what was drawn says.
+  spent.overage = subtractUnits(subtractUnits(spent.overage, fromOverage), impossible);
   for (const { grantId, quantity } of returned) {
     const index = pool.grants.findIndex((grant) => grant.id === grantId);
     const grant = pool.grants[index] as OpenGrant;
