@@ -1,53 +1,91 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+// A month of usage as ingest leaves it, on the embedded database with durable commits: accounts, projects, bindings, five
+// meters priced by five models, events in the order in which they arrived, sequences and rollups. What the benches of
+// closing and replaying work on.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import type pg from "pg";
-import { loadCatalog } from "../src/flows/load-catalog.ts";
+import { parse } from "yaml";
 import type { Env } from "../src/flows/env.ts";
+import { loadCatalog } from "../src/flows/load-catalog.ts";
 import { startEmbeddedPostgres } from "../src/gateways/embedded-postgres/index.ts";
-import { systemClock } from "../src/kit/clock.ts";
-import { idMaker } from "../src/kit/ids.ts";
-import { systemRandom } from "../src/kit/random.ts";
 import { instant } from "../src/kit/time.ts";
-import { openPool, openStore } from "../src/store/connect.ts";
+import { openPool } from "../src/store/connect.ts";
 import { migrate } from "../src/store/migrate.ts";
+import { workerEnv } from "./worker-env.ts";
 
-/** A month of usage on the embedded database with durable commits: what the benches of closing and replaying work on. */
-export type Month = {
-  readonly env: Env;
-  readonly owner: pg.Pool;
-  readonly url: string;
-  readonly accounts: number;
-  readonly events: number;
-  stop(): Promise<void>;
+const catalog = `
+meters:
+  - { key: calls, name: Calls, event_type: api.call, aggregation: sum, value_property: n, value_kind: integer, unit: call }
+  - { key: tokens, name: Tokens, event_type: llm.call, aggregation: sum, value_property: tokens, unit: token, dimensions: [{ key: model }] }
+  - { key: texts, name: Texts, event_type: text.sent, aggregation: count, unit: text }
+  - { key: transfer, name: Transfer, event_type: transfer, aggregation: sum, value_property: gb, unit: GB }
+  - { key: seconds, name: Seconds, event_type: job.run, aggregation: sum, value_property: s, unit: second }
+price_books: [{ code: retail-usd, name: Retail, currency: USD }]
+skus:
+  - { code: CALLS, name: API calls, meter: calls }
+  - { code: TOKENS, name: Tokens, meter: tokens }
+  - { code: TEXTS, name: Text messages, meter: texts }
+  - { code: TRANSFER, name: Transfer, meter: transfer }
+  - { code: COMPUTE, name: Compute, meter: seconds }
+prices:
+  - { book: retail-usd, sku: CALLS, effective_from: "2024-01-01T00:00:00Z", currency: USD, model: graduated,
+      tiers: [{ up_to: 1000, unit_amount: "0" }, { up_to: 10000, unit_amount: "0.001" }, { up_to: null, unit_amount: "0.0006" }] }
+  - { book: retail-usd, sku: TOKENS, effective_from: "2024-01-01T00:00:00Z", currency: USD, model: matrix, dimensions: [model],
+      cells: [{ match: { model: large }, unit_amount: "0.000015" }], default_unit_amount: "0.000003" }
+  - { book: retail-usd, sku: TEXTS, effective_from: "2024-01-01T00:00:00Z", currency: USD, model: package, package_size: 5, unit_amount: "0.25" }
+  - { book: retail-usd, sku: TRANSFER, effective_from: "2024-01-01T00:00:00Z", currency: USD, model: volume,
+      tiers: [{ up_to: 100, unit_amount: "0.09" }, { up_to: null, unit_amount: "0.07" }] }
+  - { book: retail-usd, sku: COMPUTE, effective_from: "2024-01-01T00:00:00Z", currency: USD, model: per_unit, unit_amount: "0.000045" }
+`;
+
+export const skuCount = 5;
+/** When benches close January. */
+export const closingAt = "2025-02-10T00:00:00Z";
+export const january = {
+  startsAt: instant("2025-01-01T00:00:00Z"),
+  endsAt: instant("2025-02-01T00:00:00Z"),
 };
 
-const skus = 5;
+/** An installation with a month in it. Everything is gone after `remove`. */
+export type Month = {
+  readonly env: Env;
+  /** May do everything: raw limits, emptying tables between samples. */
+  readonly owner: pg.Pool;
+  /** What a worker process connects to. */
+  readonly url: string;
+  readonly version: string;
+  readonly accounts: number;
+  readonly events: number;
+  readonly builtInSeconds: number;
+  /** CPU seconds that PostgreSQL has used so far, with all its processes, living and gone. */
+  postgresSeconds(): number;
+  remove(): Promise<void>;
+};
 
-export async function aMonth(accounts: number, eventsPerAccount: number): Promise<Month> {
+export async function aMonth(accounts: number, eventsEach: number): Promise<Month> {
   const folder = mkdtempSync(join(tmpdir(), "tallyline-bench-"));
-  const server = await startEmbeddedPostgres({ folder, programs: undefined, note: () => {} });
-  const url = server.urlOfOwner();
-  await migrate(url);
-  const owner = openPool(url, { connectionsMax: 2 });
-  const random = systemRandom();
-  const env: Env = {
-    store: openStore(server.urlOfApplication(), { connectionsMax: 20 }),
-    now: () => instant("2025-02-05T00:00:00Z"),
-    id: idMaker(systemClock(), random),
-    random,
-    pepper: Buffer.alloc(32),
-  };
-  await loadCatalog(env, catalog(), "bench");
+  const server = await startEmbeddedPostgres({ folder, programs: undefined });
+  await migrate(server.urlOfOwner());
+  const owner = openPool(server.urlOfOwner(), { connectionsMax: 4 });
+  const env = workerEnv(server.urlOfApplication(), closingAt);
+  const began = performance.now();
+  await loadCatalog(env, parse(catalog), "bench");
   await owner.query("update meter set rolled_up = true");
-  await seed(owner, accounts, eventsPerAccount);
+  await writeDirectory(owner, accounts);
+  await writeEvents(owner, accounts, eventsEach);
+  await owner.query("vacuum analyze");
+  await owner.query("checkpoint");
   return {
     env,
     owner,
-    url,
+    url: server.urlOfApplication(),
+    version: server.version,
     accounts,
-    events: accounts * eventsPerAccount,
-    async stop() {
+    events: accounts * eventsEach,
+    builtInSeconds: (performance.now() - began) / 1000,
+    postgresSeconds: () => cpuOfFamily(server.pid),
+    async remove() {
       await env.store.db.destroy();
       await owner.end();
       await server.stop();
@@ -56,87 +94,113 @@ export async function aMonth(accounts: number, eventsPerAccount: number): Promis
   };
 }
 
-function catalog(): unknown {
-  const each = <T>(make: (n: number) => T) => Array.from({ length: skus }, (_, i) => make(i + 1));
-  return {
-    meters: each((n) => ({
-      key: `meter-${n}`,
-      name: `Meter ${n}`,
-      event_type: `use.${n}`,
-      aggregation: "sum",
-      value_property: "n",
-      value_kind: "integer",
-      unit: "unit",
-    })),
-    price_books: [{ code: "retail-usd", name: "Retail", currency: "USD" }],
-    skus: each((n) => ({ code: `SKU-${n}`, name: `SKU ${n}`, meter: `meter-${n}` })),
-    prices: each((n) => ({
-      book: "retail-usd",
-      sku: `SKU-${n}`,
-      effective_from: "2024-01-01T00:00:00Z",
-      currency: "USD",
-      ...(n % 2 === 1
-        ? { model: "per_unit", unit_amount: `0.00${n}` }
-        : {
-            model: "graduated",
-            tiers: [
-              { up_to: "100", unit_amount: "0.05" },
-              { up_to: "1000", unit_amount: "0.04" },
-              { up_to: null, unit_amount: "0.03" },
-            ],
-          }),
-    })),
-  };
-}
+const since = "2024-01-01T00:00:00Z";
+const accountId = "'acc_' || lpad(a::text, 20, '0')";
+const projectId = "'prj_' || lpad(a::text, 20, '0')";
+// A hundred customers to an organization.
+const orgId = "'org_' || lpad((a / 100)::text, 20, '0')";
 
-async function seed(owner: pg.Pool, accounts: number, perAccount: number): Promise<void> {
-  const orgs = Math.max(1, Math.floor(accounts / 100));
-  const org = (column: string) => `'org_' || lpad((${column} % ${orgs})::text, 20, '0')`;
-  const account = (column: string) => `'acc_' || lpad((${column})::text, 20, '0')`;
-  const project = (column: string) => `'prj_' || lpad((${column})::text, 20, '0')`;
+async function writeDirectory(owner: pg.Pool, accounts: number): Promise<void> {
+  const all = "generate_series(0, $1::int - 1) a";
+  const given = [accounts, since];
   await owner.query(
     `insert into organization (org_id, slug, name, created_at)
-     select ${org("o")}, 'org-' || o, 'Organization ' || o, '2020-01-01' from generate_series(0, ${orgs - 1}) o`,
+     select distinct ${orgId}, 'org-' || a / 100, 'Organization ' || a / 100, $2::timestamptz from ${all}`,
+    given,
   );
   await owner.query(
     `insert into billing_account (org_id, account_id, slug, name, currency, created_at)
-     select ${org("a")}, ${account("a")}, 'a-' || a, 'Account ' || a, 'USD', '2020-01-01'
-     from generate_series(0, ${accounts - 1}) a`,
+     select ${orgId}, ${accountId}, 'account-' || a, 'Account ' || a, 'USD', $2::timestamptz from ${all}`,
+    given,
   );
   await owner.query(
     `insert into project (org_id, project_id, slug, name, created_at)
-     select ${org("a")}, ${project("a")}, 'p-' || a, 'Project ' || a, '2020-01-01'
-     from generate_series(0, ${accounts - 1}) a`,
+     select ${orgId}, ${projectId}, 'project-' || a, 'Project ' || a, $2::timestamptz from ${all}`,
+    given,
   );
   await owner.query(
     `insert into binding (org_id, binding_id, project_id, account_id, effective_from, created_by, created_at)
-     select ${org("a")}, 'bnd_' || a, ${project("a")}, ${account("a")}, '2020-01-01', 'bench', '2020-01-01'
-     from generate_series(0, ${accounts - 1}) a`,
+     select ${orgId}, 'bnd_' || lpad(a::text, 20, '0'), ${projectId}, ${accountId}, $2::timestamptz, 'bench', $2::timestamptz
+     from ${all}`,
+    given,
   );
-  await owner.query(
-    `insert into usage_event (org_id, event_key, account_id, seq, project_id, type, source, id, subject, time, received_at, data, chain)
-     select ${org("a")}, gen_random_uuid(), ${account("a")}, s, ${project("a")}, 'use.' || (s % ${skus} + 1), 'bench',
-            a || '-' || s, ${project("a")}, '2025-01-01'::timestamptz + (s * 31.0 / ${perAccount + 1}) * interval '1 day',
-            '2025-02-01', json_build_object('n', ((a * 7 + s * 13) % 200)::text), ''
-     from generate_series(0, ${accounts - 1}) a, generate_series(1, ${perAccount}) s`,
-  );
-  await owner.query(
-    `insert into usage_head (org_id, account_id, last_seq, chain)
-     select org_id, account_id, max(seq), '' from usage_event group by 1, 2`,
-  );
-  await owner.query(
-    `insert into usage_rollup (org_id, account_id, meter_key, bucket_at, project_id, dimensions, event_count, total)
-     select org_id, account_id, 'meter-' || substr(type, 5), date_bin('15 minutes', time, '2000-01-01Z'), project_id, '{}',
-            count(*), sum((data ->> 'n')::numeric)
-     from usage_event group by 1, 2, 3, 4, 5`,
-  );
-  await owner.query("vacuum analyze");
 }
 
-/** Median and spread of figures. */
-export function spread(figures: readonly number[]): string {
-  const sorted = figures.toSorted((a, b) => a - b);
-  const at = (share: number) =>
-    Math.round(sorted[Math.floor((sorted.length - 1) * share)] ?? 0).toLocaleString("en-US");
-  return `median ${at(0.5)} (${at(0)} to ${at(1)}, ${sorted.length} runs)`;
+/** Account after account takes its turn, so that the events of one lie as far apart as arrival leaves them. */
+async function writeEvents(owner: pg.Pool, accounts: number, each: number): Promise<void> {
+  const step = Math.max(1, Math.ceil(each / 20));
+  for (let from = 1; from <= each; from += step)
+    await owner.query(
+      `insert into usage_event (org_id, event_key, account_id, seq, project_id, type, source, id, subject, time, received_at,
+                                data, chain)
+       select ${orgId}, key::uuid, ${accountId}, i, ${projectId},
+              (array['api.call', 'llm.call', 'text.sent', 'transfer', 'job.run'])[1 + i % 5], 'bench/month', key,
+              'project-' || a, at, at + interval '2 seconds',
+              (case i % 5
+                 when 0 then json_build_object('n', (1 + n % 900)::text, 'region', 'eu-central')
+                 when 1 then json_build_object('tokens', (1 + n % 20000)::text,
+                                               'model', (array['small', 'medium', 'large'])[1 + n % 3])
+                 when 2 then json_build_object('to', '+49' || n)
+                 when 3 then json_build_object('gb', round(n % 9000 / 1000.0, 3)::text, 'region', 'eu-central')
+                 else json_build_object('s', round(n % 90000 / 10.0, 1)::text)
+               end), decode(key, 'hex')
+       from (
+         select a, i, n, md5(a || '/' || i) as key,
+                timestamptz '2025-01-01Z' + i * (interval '30 days' / $3::int) + (n % 80000) * interval '1 second' as at
+         from (select a, i, (a::bigint * 7919 + i * 104729) % 1000003 as n
+               from generate_series($1::int, $2::int) i, generate_series(0, $4::int - 1) a) numbered
+       ) event`,
+      [from, Math.min(each, from + step - 1), each, accounts],
+    );
+  await owner.query(
+    `insert into usage_head (org_id, account_id, last_seq, chain)
+     select ${orgId}, ${accountId}, $2::int, '' from generate_series(0, $1::int - 1) a`,
+    [accounts, each],
+  );
+  await owner.query(`
+    insert into usage_rollup (org_id, account_id, meter_key, bucket_at, project_id, dimensions, event_count, total)
+    select org_id, account_id, m.meter_key, date_bin('15 minutes', time, '2000-01-01Z'), project_id,
+           case when m.meter_key = 'tokens' then '{"model":"' || (data ->> 'model') || '"}' else '{}' end, count(*),
+           sum(case when m.property is null then 1 else (data ->> m.property)::numeric end)
+    from usage_event join (values ('api.call', 'calls', 'n'), ('llm.call', 'tokens', 'tokens'), ('text.sent', 'texts', null),
+                                  ('transfer', 'transfer', 'gb'), ('job.run', 'seconds', 's'))
+      as m (type, meter_key, property) using (type)
+    group by 1, 2, 3, 4, 5, 6`);
 }
+
+/** CPU seconds of a process, of those it started, and of those of them that are gone. */
+function cpuOfFamily(root: number): number {
+  let ticks = 0;
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+      const fields = stat
+        .slice(stat.lastIndexOf(")") + 2)
+        .split(" ")
+        .map(Number);
+      const own = (fields[11] ?? 0) + (fields[12] ?? 0);
+      if (Number(name) === root) ticks += own + (fields[13] ?? 0) + (fields[14] ?? 0);
+      else if (fields[1] === root) ticks += own;
+    } catch {
+      // It ended in between: its parent has counted it.
+    }
+  }
+  return ticks / 100;
+}
+
+export const say = (line = ""): void => void process.stdout.write(`${line}\n`);
+export const whole = (value: number): string => Math.round(value).toLocaleString("en-US");
+export const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? Number.NaN;
+
+/** One row: the median of the samples, and how far they lie apart. */
+export const row = (title: string, values: readonly number[], unit = "", show = whole): void =>
+  say(
+    `  ${title.padEnd(44)} ${show(median(values)).padStart(11)} ${unit.padEnd(3)}  ${show(Math.min(...values))} … ${show(Math.max(...values))}`,
+  );
+
+/** What a reader must know to judge the figures: machine, how busy it was with other things, versions. */
+export const machine = ({ version }: Month): string =>
+  `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, load ${loadavg()[0]?.toFixed(1)} · ` +
+  `Node ${process.versions.node} · PostgreSQL ${version} (embedded, durable commits)`;

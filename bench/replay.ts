@@ -8,7 +8,7 @@ import { instant } from "../src/kit/time.ts";
 import { getCatalog } from "../src/store/catalog.ts";
 import { listAccountsToInvoice, pageAccountKeys } from "../src/store/invoice-facts.ts";
 import { snapshot } from "../src/store/transaction.ts";
-import { aMonth, spread } from "./month.ts";
+import { aMonth, row } from "./month.ts";
 
 const accounts = Number(process.env["TALLYLINE_BENCH_ACCOUNTS"] ?? 1_000);
 const perAccount = Number(process.env["TALLYLINE_BENCH_EVENTS"] ?? 1_000);
@@ -50,9 +50,9 @@ try {
     );
   }
 } finally {
-  await month.stop();
+  await month.remove();
 }
 console.log(
-  `replay of ${month.events} raw events of ${accounts} accounts on ${cpus().length} × ${cpus()[0]?.model}\n` +
-    `events/s rated again and compared: ${spread(rates)}; promised 1,000,000`,
+  `replay of ${month.events} raw events of ${accounts} accounts on ${cpus().length} × ${cpus()[0]?.model}; promised 1,000,000/s`,
 );
+row("events rated again and compared", rates, "/s");
