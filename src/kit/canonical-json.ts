@@ -15,11 +15,13 @@ export function canonicalJson(value: unknown): string {
     return `[${value.map((item) => canonicalJson(item ?? null)).join(",")}]`;
   if (typeof value === "object" && isPlain(value)) {
     const record = value as Record<string, unknown>;
-    const members = Object.keys(record)
-      .filter((key) => record[key] !== undefined)
-      .toSorted()
-      .map((key) => `${JSON.stringify(key)}:${canonicalJson(record[key])}`);
-    return `{${members.join(",")}}`;
+    // Written in one go: whole documents are hashed by the thousand.
+    let members = "";
+    for (const key of Object.keys(record).toSorted()) {
+      if (record[key] === undefined) continue;
+      members += `${members === "" ? "" : ","}${JSON.stringify(key)}:${canonicalJson(record[key])}`;
+    }
+    return `{${members}}`;
   }
   throw new TypeError(`${typeof value} has no JSON form`);
 }

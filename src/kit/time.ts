@@ -113,6 +113,21 @@ function daysInMonth(year: number, month: number): number {
 
 /** Write as RFC 3339 in UTC with milliseconds, or microseconds when there are any: "2025-01-31T23:59:59.999Z". */
 export function formatInstant(at: Instant): string {
+  // A document writes the same few boundaries hundreds of times.
+  const place = Math.abs(at) % recentlyWritten.length;
+  const recent = recentlyWritten[place];
+  if (recent?.at === at) return recent.text;
+  const text = writeOut(at);
+  recentlyWritten[place] = { at, text };
+  return text;
+}
+
+// A prime, so that boundaries, which are whole seconds or days, find different places.
+const recentlyWritten: ({ readonly at: Instant; readonly text: string } | undefined)[] = Array.from(
+  { length: 61 },
+);
+
+function writeOut(at: Instant): string {
   const ms = Math.floor(at / 1000);
   const micros = at - ms * 1000;
   const text = new Date(ms).toISOString();
@@ -266,8 +281,16 @@ function midnight(date: Temporal.PlainDate, zone: string): Instant {
 
 /** The date in a zone at a moment. */
 export function dayAt(at: Instant, zone: string): Day {
-  return zoned(at, zone).toPlainDate().toString() as Day;
+  if (zone === "UTC") return formatInstant(at).slice(0, 10) as Day;
+  // All lines of a document, and nearly all documents of a run, ask about the same moment.
+  const recent = recentDays.get(zone);
+  if (recent?.at === at) return recent.date;
+  const date = zoned(at, zone).toPlainDate().toString() as Day;
+  recentDays.set(zone, { at, date });
+  return date;
 }
+
+const recentDays = new Map<string, { readonly at: Instant; readonly date: Day }>();
 
 /** Read an ISO date; throws on one that is not in the calendar. */
 export function dayOf(text: string): Day {

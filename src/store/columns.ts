@@ -22,3 +22,15 @@ export const pricedTermsOf = (row: {
     row.late_fee_percent === null ? null : { percentPerMonth: readDecimal(row.late_fee_percent) },
 });
 export const writeDecimal = (value: Decimal): string => formatDecimal(value);
+
+/**
+ * Texts as PostgreSQL writes an array of them, for long arrays and long texts: the driver's own way walks every character
+ * in our process. JSON quotes as arrays do, except for control characters.
+ */
+export const textArray = (values: readonly (string | null)[]): string =>
+  `{${values.map((value) => (value === null ? "null" : quoted(value))).join(",")}}`;
+
+const quoted = (text: string): string =>
+  hasControl.test(text) ? `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"` : JSON.stringify(text);
+// oxlint-disable-next-line no-control-regex
+const hasControl = /[\u0000-\u001f]/;

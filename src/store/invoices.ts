@@ -4,7 +4,7 @@ import { currency } from "../kit/currency.ts";
 import { formatDecimal } from "../kit/decimal.ts";
 import { type Money, money } from "../kit/money.ts";
 import { formatInstant, type Instant, type Period } from "../kit/time.ts";
-import { readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
+import { readInstant, readInstantOrNull, textArray, writeInstant } from "./columns.ts";
 import type { Db, Tx } from "./connect.ts";
 import { type AccountKey, accountKeyText, type LineDetail } from "./invoice-facts.ts";
 
@@ -118,81 +118,89 @@ export type ToInsert = {
 /** Store issued documents with their lines: two statements, however many there are. */
 export async function insertIssued(tx: Tx, documents: readonly ToInsert[]): Promise<void> {
   if (documents.length === 0) return;
-  const rows = documents.map(({ issued, sequence, correctsId, reasonCode, createdBy }) => ({
-    org_id: issued.draft.account.orgId,
-    invoice_id: issued.invoiceId,
-    account_id: issued.draft.account.accountId,
-    kind: issued.kind,
-    status: "issued",
-    legal_entity: issued.series.legalEntity,
-    number: issued.number,
-    sequence: sequence.toString(),
-    currency: issued.draft.account.currency,
-    period_starts_at: writeInstant(issued.draft.period.startsAt),
-    period_ends_at: writeInstant(issued.draft.period.endsAt),
-    subtotal_minor: issued.draft.subtotal.minor.toString(),
-    tax_minor: issued.draft.tax.minor.toString(),
-    total_minor: issued.draft.total.minor.toString(),
-    due_on: issued.dueOn,
-    pipeline_version: issued.content.pipeline_version,
-    // A note that restates nothing has looked at no usage.
-    watermark: issued.content.watermark,
-    content: issued.content,
-    content_hash: `\\x${issued.contentHash.toString("hex")}`,
-    created_at: writeInstant(issued.issuedAt),
-    issued_at: writeInstant(issued.issuedAt),
-    corrects_id: correctsId ?? null,
-    reason_code: reasonCode ?? null,
-    reason: issued.content.reason ?? "",
-    created_by: createdBy,
-    late_fee_percent:
-      issued.kind === "invoice"
-        ? (issued.content.account.late_fee?.percent_per_month ?? null)
-        : null,
-  }));
+  const of = (value: (one: ToInsert) => string | null): string => textArray(documents.map(value));
   await sql`
     insert into invoice (org_id, invoice_id, account_id, kind, status, legal_entity, number, sequence, currency,
       period_starts_at, period_ends_at, subtotal_minor, tax_minor, total_minor, due_on, pipeline_version,
       watermark, content, content_hash, created_at, issued_at, corrects_id, reason_code, reason, created_by, late_fee_percent)
-    select org_id, invoice_id, account_id, kind, status, legal_entity, number, sequence, currency,
-      period_starts_at, period_ends_at, subtotal_minor, tax_minor, total_minor, due_on, pipeline_version,
-      watermark, content, content_hash, created_at, issued_at, corrects_id, reason_code, reason, created_by, late_fee_percent
-    from json_populate_recordset(null::invoice, ${JSON.stringify(rows)}::json)`.execute(tx);
+    select x.org_id, x.invoice_id, x.account_id, x.kind, 'issued', x.legal_entity, x.number, x.sequence, x.currency,
+      x.period_starts_at, x.period_ends_at, x.subtotal_minor, x.tax_minor, x.total_minor, x.due_on, x.pipeline_version,
+      x.watermark::jsonb, x.content::json, decode(x.content_hash, 'hex'), x.issued_at, x.issued_at, x.corrects_id,
+      x.reason_code, x.reason, x.created_by, x.late_fee_percent
+    from unnest(
+      ${of(({ issued }) => issued.draft.account.orgId)}::text[],
+      ${of(({ issued }) => issued.invoiceId)}::text[],
+      ${of(({ issued }) => issued.draft.account.accountId)}::text[],
+      ${of(({ issued }) => issued.kind)}::text[],
+      ${of(({ issued }) => issued.series.legalEntity)}::text[],
+      ${of(({ issued }) => issued.number)}::text[],
+      ${of(({ sequence }) => sequence.toString())}::bigint[],
+      ${of(({ issued }) => issued.draft.account.currency)}::text[],
+      ${of(({ issued }) => writeInstant(issued.draft.period.startsAt))}::timestamptz[],
+      ${of(({ issued }) => writeInstant(issued.draft.period.endsAt))}::timestamptz[],
+      ${of(({ issued }) => issued.draft.subtotal.minor.toString())}::bigint[],
+      ${of(({ issued }) => issued.draft.tax.minor.toString())}::bigint[],
+      ${of(({ issued }) => issued.draft.total.minor.toString())}::bigint[],
+      ${of(({ issued }) => issued.dueOn)}::date[],
+      ${of(({ issued }) => issued.content.pipeline_version.toString())}::integer[],
+      ${of(({ issued }) => JSON.stringify(issued.content.watermark))}::text[],
+      ${of(({ issued }) => issued.contentText)}::text[],
+      ${of(({ issued }) => issued.contentHash.toString("hex"))}::text[],
+      ${of(({ issued }) => writeInstant(issued.issuedAt))}::timestamptz[],
+      ${of(({ correctsId }) => correctsId ?? null)}::text[],
+      ${of(({ reasonCode }) => reasonCode ?? null)}::text[],
+      ${of(({ issued }) => issued.content.reason ?? "")}::text[],
+      ${of(({ createdBy }) => createdBy)}::text[],
+      ${of(({ issued }) => lateFeePercentOf(issued))}::numeric[]
+    ) as x (org_id, invoice_id, account_id, kind, legal_entity, number, sequence, currency, period_starts_at,
+      period_ends_at, subtotal_minor, tax_minor, total_minor, due_on, pipeline_version, watermark, content, content_hash,
+      issued_at, corrects_id, reason_code, reason, created_by, late_fee_percent)`.execute(tx);
+  await insertLines(tx, documents);
+}
 
+const lateFeePercentOf = ({ kind, content }: Issued): string | null =>
+  kind === "invoice" ? (content.account.late_fee?.percent_per_month ?? null) : null;
+
+async function insertLines(tx: Tx, documents: readonly ToInsert[]): Promise<void> {
   const lines = documents.flatMap(({ issued }) =>
-    issued.draft.lines.map((line, index) => {
-      const content = issued.content.lines[index];
-      const detail: LineDetail = {
-        usage_type: line.usageType,
-        description: line.description,
-        meter: line.meterKey,
-        unit: line.unit,
-        segments: content?.segments ?? [],
-      };
-      return {
-        org_id: issued.draft.account.orgId,
-        invoice_id: issued.invoiceId,
-        line_no: index + 1,
-        cause: line.cause,
-        sku_code: line.skuCode,
-        quantity: formatDecimal(line.quantity),
-        unrounded: formatDecimal(line.unrounded),
-        amount_minor: line.amount.minor.toString(),
-        starts_at: writeInstant(line.period.startsAt),
-        ends_at: writeInstant(line.period.endsAt),
-        detail,
-        basis: line.basis,
-      };
-    }),
+    issued.draft.lines.map((line, index) => ({ issued, line, index })),
   );
   if (lines.length === 0) return;
+  const of = (value: (one: (typeof lines)[number]) => string): string =>
+    textArray(lines.map(value));
   await sql`
     insert into invoice_line (org_id, invoice_id, line_no, cause, sku_code, quantity, unrounded, amount_minor,
       starts_at, ends_at, detail, basis)
-    select org_id, invoice_id, line_no, cause, sku_code, quantity, unrounded, amount_minor,
-      starts_at, ends_at, detail, basis
-    from json_populate_recordset(null::invoice_line, ${JSON.stringify(lines)}::json)`.execute(tx);
+    select x.org_id, x.invoice_id, x.line_no, x.cause, x.sku_code, x.quantity, x.unrounded, x.amount_minor,
+      x.starts_at, x.ends_at, x.detail::jsonb, x.basis
+    from unnest(
+      ${of(({ issued }) => issued.draft.account.orgId)}::text[],
+      ${of(({ issued }) => issued.invoiceId)}::text[],
+      ${of(({ index }) => String(index + 1))}::integer[],
+      ${of(({ line }) => line.cause)}::text[],
+      ${of(({ line }) => line.skuCode)}::text[],
+      ${of(({ line }) => formatDecimal(line.quantity))}::numeric[],
+      ${of(({ line }) => formatDecimal(line.unrounded))}::numeric[],
+      ${of(({ line }) => line.amount.minor.toString())}::bigint[],
+      ${of(({ line }) => writeInstant(line.period.startsAt))}::timestamptz[],
+      ${of(({ line }) => writeInstant(line.period.endsAt))}::timestamptz[],
+      ${of(({ issued, line, index }) => JSON.stringify(detailOf(issued, line, index)))}::text[],
+      ${of(({ line }) => line.basis)}::text[]
+    ) as x (org_id, invoice_id, line_no, cause, sku_code, quantity, unrounded, amount_minor, starts_at, ends_at,
+      detail, basis)`.execute(tx);
 }
+
+const detailOf = (
+  issued: Issued,
+  line: Issued["draft"]["lines"][number],
+  index: number,
+): LineDetail => ({
+  usage_type: line.usageType,
+  description: line.description,
+  meter: line.meterKey,
+  unit: line.unit,
+  segments: issued.content.lines[index]?.segments ?? [],
+});
 
 type InvoiceRow = {
   org_id: string;

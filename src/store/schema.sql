@@ -356,7 +356,7 @@ create table invoice (
   due_on           date,
   pipeline_version integer not null,
   watermark        jsonb not null default '{}'::jsonb,
-  content          jsonb not null,
+  content          json not null,
   content_hash     bytea,
   created_at       timestamp with time zone not null,
   issued_at        timestamp with time zone,

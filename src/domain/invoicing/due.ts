@@ -55,8 +55,17 @@ export function periodsTouching(calendar: BillingCalendar, span: Period): Period
 }
 
 /** The hours of one month of a period: those on the clock, 743 or 745 where it is turned; a quarter's third, a year's twelfth. */
-export const hoursInMonth = (calendar: BillingCalendar, span: Period): Decimal =>
-  round(divide(decimalOf(lengthOf(span)), decimalOf(hour * monthsIn[calendar.cycle])), 12);
+export function hoursInMonth({ cycle }: BillingCalendar, span: Period): Decimal {
+  const key = `${lengthOf(span)}/${monthsIn[cycle]}`;
+  const hours =
+    knownHours.get(key) ??
+    round(divide(decimalOf(lengthOf(span)), decimalOf(hour * monthsIn[cycle])), 12);
+  knownHours.set(key, hours);
+  return hours;
+}
+
+// Months have few lengths, and a long division is a part of every price.
+const knownHours = new Map<string, Decimal>();
 
 /** How a period is called on paper: "2025-01", "2025-Q1", "2025"; by its dates when it is not a calendar one. */
 export function periodName(calendar: BillingCalendar, span: Period): string {

@@ -48,6 +48,8 @@ export type Issued = {
   readonly dueOn: Day;
   readonly draft: Draft;
   readonly content: IssuedContent;
+  /** The content's canonical JSON: what is stored, and what the hash is of. */
+  readonly contentText: string;
   readonly contentHash: Buffer;
 };
 
@@ -69,6 +71,7 @@ export function finalize(
     issued_on: issuedOn,
     due_on: dueOn,
   };
+  const contentText = canonicalJson(content);
   return {
     invoiceId: as.invoiceId,
     kind: as.kind,
@@ -78,7 +81,8 @@ export function finalize(
     dueOn,
     draft,
     content,
-    contentHash: contentHash(content),
+    contentText,
+    contentHash: sha256(contentText),
   };
 }
 

@@ -170,8 +170,8 @@ export function contentParties(
     (rate) => issuer.tax === "collects" && rate.country === buyer.tax.place.country,
   );
   return {
-    issuer: renamed(issuer, snake) as ContentParties["issuer"],
-    buyer: renamed(buyer, snake) as ContentParties["buyer"],
+    issuer: pinned(issuer) as ContentParties["issuer"],
+    buyer: pinned(buyer) as ContentParties["buyer"],
     rates: here.map(
       (rate) =>
         renamed({ ...rate, percent: formatDecimal(rate.percent) }, snake) as Record<
@@ -184,6 +184,15 @@ export function contentParties(
       : {}),
   };
 }
+
+// A run drafts each document twice, and thousands of the same issuer.
+function pinned(party: LegalEntity | Buyer): unknown {
+  const found = pinnedParties.get(party) ?? renamed(party, snake);
+  pinnedParties.set(party, found);
+  return found;
+}
+
+const pinnedParties = new WeakMap<LegalEntity | Buyer, unknown>();
 
 /** The pinned parties again, to tax the same document another time. */
 export function partiesOf(content: ContentParties): Parties {

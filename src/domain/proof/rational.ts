@@ -6,6 +6,7 @@ export type Rational = { readonly n: bigint; readonly d: bigint };
 
 export const rational = (n: bigint, d = 1n): Rational => {
   if (d === 0n) throw new RangeError("division by zero");
+  if (d === 1n) return { n, d };
   const sign = d < 0n ? -1n : 1n;
   const shared = gcd(n < 0n ? -n : n, d * sign);
   return { n: (n * sign) / shared, d: (d * sign) / shared };
