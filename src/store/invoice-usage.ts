@@ -8,6 +8,7 @@ import { writeInstant } from "./columns.ts";
 import type { Db } from "./connect.ts";
 import { type AccountKey, accountKeyText, pushTo } from "./invoice-facts.ts";
 import { dimensionValues, measuredBy, quantityOfEvent, rawDimensions } from "./raw-usage.ts";
+import { recountEvents } from "./raw-events.ts";
 import { measure } from "./usage-measure.ts";
 
 /** A span of time in which the usage of one meter of one account is wanted as one number. */
@@ -38,14 +39,14 @@ export async function measureWindows(db: Db, windows: readonly UsageWindow[]): P
     db,
     windows.filter((window) => !fast(window)),
     found,
-    false,
   );
   return found;
 }
 
 /**
- * The same by the second path, straight from the raw events: it shares nothing with ingest and rollups but the events
- * themselves. Filters, dimensions and quantities are read out of the stored JSON by Postgres, not by our own code.
+ * The same by the second path, straight from the raw events: it shares nothing with ingest, rollups and the first path but
+ * the events themselves. What adds up is read out of the stored JSON and added by Postgres, not by our own code; what does
+ * not, the first path leaves to Postgres, so this one has it reckoned event by event in `domain/proof`.
  */
 export async function measureWindowsAgain(db: Db, windows: readonly UsageWindow[]): Promise<Usage> {
   const found: Usage = new Map();
@@ -54,11 +55,10 @@ export async function measureWindowsAgain(db: Db, windows: readonly UsageWindow[
     windows.filter((window) => isAdditive(window.meter)),
     found,
   );
-  await measureRest(
+  await recountRest(
     db,
     windows.filter((window) => !isAdditive(window.meter)),
     found,
-    true,
   );
   return found;
 }
@@ -107,10 +107,10 @@ async function sumEvents(db: Db, windows: readonly UsageWindow[], found: Usage):
       window,
     );
   }
-  const alike = new Map<string, UsageWindow[][]>();
+  const together = new Map<string, UsageWindow[][]>();
   for (const same of spans.values())
-    pushTo(alike, same.map((window) => window.meter.key).join("|"), same);
-  for (const sets of alike.values()) await sumTogether(db, sets, found);
+    pushTo(together, same.map((window) => window.meter.key).join("|"), same);
+  for (const sets of together.values()) await sumTogether(db, sets, found);
 }
 
 type TogetherRow = {
@@ -171,23 +171,23 @@ function put(found: Usage, window: UsageWindow, row: SumRow, dimensions: string)
   });
 }
 
-/** What cannot be summed from rollups: one reading of all accounts of an organization that want the same thing. */
-async function measureRest(
-  db: Db,
-  windows: readonly UsageWindow[],
-  found: Usage,
-  fromEvents: boolean,
-): Promise<void> {
-  const alike = new Map<string, UsageWindow[]>();
+/** Windows of the same meter and span, which one reading of all their accounts answers. */
+function alike(windows: readonly UsageWindow[]): Iterable<readonly UsageWindow[]> {
+  const groups = new Map<string, UsageWindow[]>();
   for (const window of windows) {
     const { orgId, meter, slice, untilSeq, dimensions } = window;
     pushTo(
-      alike,
+      groups,
       [orgId, meter.key, slice.startsAt, slice.endsAt, untilSeq ?? "", ...dimensions].join("|"),
       window,
     );
   }
-  for (const same of alike.values()) {
+  return groups.values();
+}
+
+/** What cannot be summed from rollups. */
+async function measureRest(db: Db, windows: readonly UsageWindow[], found: Usage): Promise<void> {
+  for (const same of alike(windows)) {
     const { orgId, meter, slice, untilSeq, dimensions } = same[0] as UsageWindow;
     const adds = isAdditive(meter);
     const readings = await measure(db, {
@@ -200,7 +200,6 @@ async function measureRest(
         project: adds,
         dimensions: adds ? meter.dimensions.map(({ key }) => key) : dimensions,
       },
-      fromEvents,
       ...(untilSeq === null ? {} : { untilSeq }),
     });
     for (const reading of readings)
@@ -211,6 +210,21 @@ async function measureRest(
         slice,
         eventCount: BigInt(reading.eventCount),
         quantity: reading.quantity ?? zero,
+      });
+  }
+}
+
+async function recountRest(db: Db, windows: readonly UsageWindow[], found: Usage): Promise<void> {
+  for (const same of alike(windows)) {
+    const [{ orgId, meter, slice, untilSeq, dimensions }] = same as [UsageWindow];
+    const accountIds = same.map((window) => window.accountId);
+    const asked = { orgId, accountIds, meter, slice, untilSeq, dimensions };
+    for (const { accountId, ...usage } of await recountEvents(db, asked))
+      pushTo(found, accountKeyText(orgId, accountId), {
+        meterKey: meter.key,
+        projectId: "",
+        slice,
+        ...usage,
       });
   }
 }

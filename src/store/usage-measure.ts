@@ -42,8 +42,6 @@ export type MeasureRequest = {
   /** Adjoining windows, oldest first: a whole period is one. */
   readonly windows: readonly Period[];
   readonly by: Breakdown;
-  /** Read the events even where rollups hold everything: how figures are checked. */
-  readonly fromEvents?: boolean;
   /** Leave out events after this one: what could be known then. Reads the events. */
   readonly untilSeq?: bigint;
 };
@@ -88,7 +86,7 @@ export async function measure(db: Db, request: MeasureRequest): Promise<Reading[
 }
 
 async function mayUseRollups(db: Db, request: MeasureRequest): Promise<boolean> {
-  if (request.fromEvents || request.untilSeq !== undefined) return false;
+  if (request.untilSeq !== undefined) return false;
   const { meter } = request;
   const { rows } = await sql<{ rolled_up: boolean }>`
     select rolled_up from meter where key = ${meter.key}`.execute(db);

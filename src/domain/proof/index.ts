@@ -6,3 +6,4 @@ export {
   type ProofUsage,
   recompute,
 } from "./recompute.ts";
+export { type Group, type RawEvent, type Recount, type RecountAsked, recount } from "./recount.ts";
