@@ -9,11 +9,13 @@ import { findAccount } from "../store/accounts.ts";
 import { listBalances } from "../store/grant-lifecycle.ts";
 import {
   countAutoTopUps,
+  findOpenAutoTopUp,
   listTopUpRules,
+  noteTopUpOutcome,
   type StoredTopUpRule,
   saveTopUpRule,
 } from "../store/purchases.ts";
-import { transaction } from "../store/transaction.ts";
+import { snapshot, transaction } from "../store/transaction.ts";
 import { buyBatch } from "./buy-batch.ts";
 import type { Env } from "./env.ts";
 
@@ -75,8 +77,12 @@ async function topUpOne(env: Env, rule: StoredTopUpRule): Promise<TopUpDecision>
   if (!account) return { kind: "idle" };
   const month = startOf("month", now, account.timeZone);
   const key = { orgId: rule.orgId, accountId: rule.accountId, pool: rule.pool };
-  const [balance] = await listBalances(env.store.db, { ...key, now });
-  const purchasesThisMonth = await countAutoTopUps(env.store.db, { ...key, since: month });
+  // From one moment: a purchase that another process settles in between must not be counted while its units are not.
+  const { balance, purchasesThisMonth, begun } = await snapshot(env.store.db, async (db) => ({
+    balance: (await listBalances(db, { ...key, now }))[0],
+    purchasesThisMonth: await countAutoTopUps(db, { ...key, since: month }),
+    begun: await findOpenAutoTopUp(db, key),
+  }));
   const decision = decideTopUp(
     rule,
     {
@@ -89,12 +95,13 @@ async function topUpOne(env: Env, rule: StoredTopUpRule): Promise<TopUpDecision>
   );
   if (decision.kind === "idle") return decision;
   if (decision.kind === "notify") {
-    await save(env, {
+    await noteTopUpOutcome(env.store.db, key, {
       ...rule,
       lastNotice: { reason: decision.reason, because: decision.because },
     });
     return decision;
   }
+  // One that was begun is brought to its end under its own name, or a crash in between would buy twice.
   const attempt = `${purchasesThisMonth}.${rule.failuresInARow}`;
   try {
     await buyBatch(env, system("auto top-up"), account, {
@@ -102,15 +109,18 @@ async function topUpOne(env: Env, rule: StoredTopUpRule): Promise<TopUpDecision>
       count: 1,
       settlement: env.payments ? "card" : "invoice",
       kind: "auto_top_up",
-      requestKey: `top-up ${rule.accountId} ${rule.pool} ${month} ${attempt}`,
+      requestKey: begun ?? `top-up ${rule.accountId} ${rule.pool} ${month} ${attempt}`,
     });
-    await save(env, { ...rule, failuresInARow: 0, lastFailureAt: null, lastNotice: null });
+    await noteTopUpOutcome(env.store.db, key, {
+      failuresInARow: 0,
+      lastFailureAt: null,
+      lastNotice: null,
+    });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     // An unclear payment is asked about under the same name next time; a clear no counts.
     if (error.code !== "payment_unclear")
-      await save(env, {
-        ...rule,
+      await noteTopUpOutcome(env.store.db, key, {
         failuresInARow: rule.failuresInARow + 1,
         lastFailureAt: now,
         lastNotice: { reason: error.code, because: error.message },
@@ -118,6 +128,3 @@ async function topUpOne(env: Env, rule: StoredTopUpRule): Promise<TopUpDecision>
   }
   return decision;
 }
-
-const save = (env: Env, rule: StoredTopUpRule) =>
-  transaction(env.store.db, (tx) => saveTopUpRule(tx, rule));

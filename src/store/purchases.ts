@@ -212,6 +212,25 @@ export async function saveTopUpRule(tx: Tx, rule: StoredTopUpRule): Promise<void
     .execute();
 }
 
+/** Note how an attempt went. What the rule says, its owner alone changes, who may have done so meanwhile. */
+export async function noteTopUpOutcome(
+  db: Db,
+  of: { orgId: string; accountId: string; pool: string },
+  outcome: Pick<StoredTopUpRule, "failuresInARow" | "lastFailureAt" | "lastNotice">,
+): Promise<void> {
+  await db
+    .updateTable("top_up_rule")
+    .set({
+      failures_in_row: outcome.failuresInARow,
+      last_failure_at: outcome.lastFailureAt === null ? null : writeInstant(outcome.lastFailureAt),
+      last_notice: outcome.lastNotice === null ? null : JSON.stringify(outcome.lastNotice),
+    })
+    .where("org_id", "=", of.orgId)
+    .where("account_id", "=", of.accountId)
+    .where("pool", "=", of.pool)
+    .execute();
+}
+
 /** Top-up rules of one organization or account, or of everybody in real time. */
 export async function listTopUpRules(
   db: Db,
@@ -247,8 +266,28 @@ export async function countAutoTopUps(
     .where("account_id", "=", of.accountId)
     .where("pool", "=", of.pool)
     .where("kind", "=", "auto_top_up")
-    .where("status", "<>", "declined")
+    .where("status", "in", ["paid", "invoiced"])
     .where("created_at", ">=", writeInstant(of.since))
     .executeTakeFirstOrThrow();
   return Number(count);
+}
+
+/** The request key of an automatic purchase whose payment is not clear yet: to be asked about before another is made. */
+export async function findOpenAutoTopUp(
+  db: Db,
+  of: { orgId: string; accountId: string; pool: string },
+): Promise<string | undefined> {
+  const row = await db
+    .selectFrom("purchase")
+    .select("request_key")
+    .where("org_id", "=", of.orgId)
+    .where("account_id", "=", of.accountId)
+    .where("pool", "=", of.pool)
+    .where("kind", "=", "auto_top_up")
+    .where("status", "=", "pending")
+    .orderBy("created_at")
+    .orderBy("purchase_id")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.request_key;
 }

@@ -3,6 +3,7 @@ import type { BillingAccount } from "../../src/domain/accounts/index.ts";
 import { system } from "../../src/domain/audit/index.ts";
 import { readUnits } from "../../src/domain/grants/index.ts";
 import { expireGrants } from "../../src/flows/expire-grants.ts";
+import type { PaymentGateway } from "../../src/domain/payments/index.ts";
 import { topUpAutomatically } from "../../src/flows/top-up-automatically.ts";
 import { transferUnits } from "../../src/flows/transfer-units.ts";
 import {
@@ -242,4 +243,31 @@ test("auto top-up buys at the trigger, at most twice a month, rests after failur
   api.env.at("2025-02-02T00:00:00Z");
   expect(await run()).toEqual(["buy"]);
   expect(payments.charges).toHaveLength(3);
+});
+
+test("an automatic purchase whose payment is unclear is asked about, not made again; switched off meanwhile, it stays off", async () => {
+  const rule = { sku: "USAGE-SMS-1000", trigger_at_or_below: "1000", purchases_per_month_max: 5 };
+  expect((await api.put(`${acme}/top-up-rules/sms`, rule)).status).toBe(204);
+  const before = payments.charges.length;
+  for (const lost of ["loses_answer", "loses_request"] as const) {
+    const charges = payments.charges.length;
+    payments.next(lost);
+    await topUpAutomatically(api.env);
+    await topUpAutomatically(api.env);
+    expect(payments.charges, lost).toHaveLength(charges + 1);
+    await sms(1000);
+  }
+  const off: PaymentGateway = {
+    ...payments,
+    async charge(request) {
+      expect((await api.put(`${acme}/top-up-rules/sms`, { ...rule, enabled: false })).status).toBe(
+        204,
+      );
+      return payments.charge(request);
+    },
+  };
+  await topUpAutomatically({ ...api.env, payments: off });
+  expect(payments.charges).toHaveLength(before + 3);
+  await sms(1000);
+  expect(await topUpAutomatically(api.env)).toEqual([]);
 });
