@@ -95,6 +95,7 @@ export const statuses: Record<RefusalCode, number> = {
   payment_not_possible: 409,
   payment_recorded: 409,
   payment_unclear: 503,
+  payments_exist: 409,
   period_not_over: 409,
   permission_missing: 403,
   plan_not_sold: 409,

@@ -17,6 +17,7 @@ import {
   markInvoice,
   type StoredInvoice,
 } from "../store/invoices.ts";
+import { listPayments } from "../store/payments.ts";
 import { transaction } from "../store/transaction.ts";
 import type { Env } from "./env.ts";
 import { numberAndInsert } from "./issue-invoices.ts";
@@ -167,6 +168,12 @@ async function changeStatus(
         throw new Problem(
           "corrections_exist",
           `${standing.number} credits ${invoice.number}: credit the rest instead of voiding it`,
+        );
+      const [payment] = await listPayments(tx, invoice.orgId, invoice.invoiceId);
+      if (payment)
+        throw new Problem(
+          "payments_exist",
+          `"${payment.reference}" paid ${formatMoney(payment.applied)} of ${invoice.number}: credit it instead of voiding it`,
         );
     }
     const voidedAfter = move.to === "void" ? sequence : null;

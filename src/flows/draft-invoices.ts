@@ -219,7 +219,7 @@ export async function draftScopes(
     return {
       scope,
       draft: made,
-      contradictions: made.taxObstacle === null ? objections : [...objections, made.taxObstacle],
+      contradictions: made.obstacle === null ? objections : [...objections, made.obstacle],
     };
   });
 }

@@ -6,6 +6,7 @@ import {
   CurrencyMismatchError,
   compareMoney,
   formatMoney,
+  isPostable,
   minus,
   money,
   negated,
@@ -105,4 +106,12 @@ describe("currencies", () => {
       expect(() => currency(code)).toThrow(/ISO 4217/);
     },
   );
+});
+
+test("amounts of up to 64 bits of minor units can be posted; larger ones are still written without loss", () => {
+  const most = money(usd, 2n ** 63n - 1n);
+  expect([most, negated(most)].map(isPostable)).toEqual([true, true]);
+  const more = plus(most, money(usd, 1n));
+  expect([more, negated(more)].map(isPostable)).toEqual([false, false]);
+  expect(toMoney(toDecimal(money(usd, 10n ** 30n)), usd).minor).toBe(10n ** 30n);
 });

@@ -3,6 +3,7 @@ import {
   type Decimal,
   decimal,
   formatDecimal,
+  longDecimal,
   multiply,
   type RoundingMode,
   round,
@@ -21,6 +22,8 @@ export class CurrencyMismatchError extends Error {
 
 /** Money from whole minor units. */
 export const money = (code: Currency, minor: bigint): Money => ({ currency: code, minor });
+/** Whether an amount can be stored and posted: 64 bits of minor units. Sums on the way may be larger. */
+export const isPostable = ({ minor }: Money): boolean => minor < 2n ** 63n && minor > -(2n ** 63n);
 export const nothing = (code: Currency): Money => ({ currency: code, minor: 0n });
 
 /**
@@ -35,7 +38,7 @@ export function toMoney(amount: Decimal, code: Currency, mode: RoundingMode = "h
 
 /** The amount in major units as an exact decimal. */
 export function toDecimal(value: Money): Decimal {
-  return decimal(formatMoney(value));
+  return longDecimal(formatMoney(value));
 }
 
 /** Major units with exactly the currency's digits: "12.30", "1235" for JPY, "0.005" for KWD. */

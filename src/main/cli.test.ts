@@ -120,8 +120,11 @@ describe("on a database of the user's own", () => {
     };
     expect([code, healthy]).toEqual([1, false]);
     const verdicts = Object.fromEntries(findings.map(({ about, verdict }) => [about, verdict]));
+    // How fast the server answers is the machine's mood; that the doctor minds is what counts.
+    const server = findings.find(({ about }) => about === "database")?.found ?? "";
+    const answersInMs = Number(/answers in ([\d.]+) ms/.exec(server)?.[1]);
     expect(verdicts).toMatchObject({
-      database: "ok",
+      database: answersInMs > 5 ? "warning" : "ok",
       durability: "failure",
       migrations: "ok",
       rights: "ok",

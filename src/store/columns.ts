@@ -1,5 +1,5 @@
 import type { PricedTerms } from "../domain/accounts/index.ts";
-import { type Decimal, decimal, formatDecimal } from "../kit/decimal.ts";
+import { type Decimal, formatDecimal, longDecimal } from "../kit/decimal.ts";
 import { formatInstant, type Instant, instant } from "../kit/time.ts";
 
 /** Postgres writes "2025-01-31 23:59:59.999999+00": the same instant with a space and a short offset. */
@@ -7,7 +7,8 @@ export const readInstant = (text: string): Instant => instant(text.replace(" ", 
 export const readInstantOrNull = (text: string | null): Instant | null =>
   text === null ? null : readInstant(text);
 export const writeInstant = (at: Instant): string => formatInstant(at);
-export const readDecimal = (text: string): Decimal => decimal(text);
+/** What Postgres holds or has worked out: sums have as many digits as it takes. */
+export const readDecimal = (text: string): Decimal => longDecimal(text);
 /** What terms say about paying early and late, in the columns they have everywhere. */
 export const pricedTermsOf = (row: {
   readonly early_discount_percent: string | null;

@@ -253,7 +253,7 @@ const takeBack = endpoint({
   params: InvoiceParam,
   body: ReasonBody,
   response: InvoiceView,
-  problems: ["corrections_exist", "invoice_not_found", "invoice_status_conflict"],
+  problems: ["corrections_exist", "invoice_not_found", "invoice_status_conflict", "payments_exist"],
   run: async (env, { organization: { id }, params, body, author, now }) =>
     invoiceView(
       await voidInvoice(

@@ -1,10 +1,10 @@
 import {
   add,
   type Decimal,
-  decimal,
   decimalOf,
   formatDecimal,
   isWhole,
+  longDecimal,
   subtract,
 } from "../../kit/decimal.ts";
 
@@ -16,9 +16,9 @@ export type Units = number | Decimal;
 
 const plain = /^-?\d{1,15}$/;
 
-/** Read what Postgres or JSON wrote: whole numbers become plain numbers. */
+/** Read what Postgres wrote, sums of any length, or what has been found to be a number: whole ones become plain numbers. */
 export function readUnits(text: string): Units {
-  return plain.test(text) ? Number(text) : unitsOf(decimal(text));
+  return plain.test(text) ? Number(text) : unitsOf(longDecimal(text));
 }
 
 /** The shortest form of a decimal. */

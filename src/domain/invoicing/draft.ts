@@ -1,5 +1,5 @@
 import { formatDecimal } from "../../kit/decimal.ts";
-import { formatMoney, type Money, sumMoney } from "../../kit/money.ts";
+import { formatMoney, isPostable, type Money, sumMoney } from "../../kit/money.ts";
 import { dayAt, formatInstant, type Instant, type Period } from "../../kit/time.ts";
 import type { Charge } from "./charges.ts";
 import { differences, type Existing, type Line } from "./difference.ts";
@@ -44,8 +44,8 @@ export type Draft = {
   readonly tax: Money;
   readonly total: Money;
   readonly watermark: Watermark;
-  /** Why the tax cannot be decided; such a draft must not be issued. */
-  readonly taxObstacle: string | null;
+  /** Why it must not be issued: the tax cannot be decided, or an amount is more than can be posted. */
+  readonly obstacle: string | null;
   readonly content: DraftContent;
 };
 
@@ -138,6 +138,11 @@ export function draft(facts: DraftFacts): Draft {
   return assemble(facts, lines);
 }
 
+function tooLarge(amounts: readonly Money[]): string | null {
+  const found = amounts.find((amount) => !isPostable(amount));
+  return found ? `${formatMoney(found)} ${found.currency} is more than can be posted` : null;
+}
+
 /** A document of lines that were decided elsewhere: the sums, the tax, and what the lines quote. */
 export function assemble(
   facts: Omit<DraftFacts, "expected" | "existing">,
@@ -160,7 +165,10 @@ export function assemble(
     tax,
     total,
     watermark,
-    taxObstacle: taxed.obstacle ?? (accounting.kind === "missing" ? accounting.because : null),
+    obstacle:
+      taxed.obstacle ??
+      (accounting.kind === "missing" ? accounting.because : null) ??
+      tooLarge([subtotal, tax, total, ...lines.map((line) => line.amount)]),
     content: {
       pipeline_version: pipelineVersion,
       account: {

@@ -390,6 +390,10 @@ export const refusals = {
     advice:
       "Send the same request again with the same key: it will find out, and never charge twice.",
   },
+  payments_exist: {
+    title: "The document has been paid in part",
+    advice: "A document that payments were recorded on cannot be voided; credit it instead.",
+  },
   period_not_over: {
     title: "The period is not over",
     advice: "Wait until it ends in the account's own time zone.",
