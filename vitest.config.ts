@@ -24,8 +24,6 @@ export default defineConfig({
             "test/{scenarios,system,faults,contract,docs,journeys}/**/*.test.ts",
           ],
           globalSetup: ["test/harness/global-setup.ts"],
-          // Races and kills depend on the machine's mood; on a build machine a failure is asked once more before it counts.
-          retry: process.env["CI"] ? 1 : 0,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

@@ -1,275 +1,550 @@
-import { describe, expect, test } from "vitest";
-import { system } from "../../src/domain/audit/index.ts";
-import { amendCatalog } from "../../src/flows/apply-catalog.ts";
-import { buyBatch } from "../../src/flows/buy-batch.ts";
-import { changeSubscription, subscribe } from "../../src/flows/change-subscription.ts";
-import { voidInvoice } from "../../src/flows/correct-invoice.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { endpoints } from "../../src/api/routes.ts";
+import { type App, buildApp } from "../../src/api/server.ts";
+import type { ChargeRequest } from "../../src/domain/payments/index.ts";
 import type { Env } from "../../src/flows/env.ts";
-import { expireGrants } from "../../src/flows/expire-grants.ts";
 import { openIngest } from "../../src/flows/ingest-usage.ts";
-import { issueInvoice } from "../../src/flows/issue-invoice.ts";
-import { getAccount } from "../../src/flows/manage-accounts.ts";
-import { transferUnits } from "../../src/flows/transfer-units.ts";
-import { verifyInstallation } from "../../src/flows/verify-installation.ts";
-import { simulatedPayments } from "../../src/gateways/simulated-payments.ts";
-import type { OrganizationId } from "../../src/kit/ids.ts";
+import {
+  type SimulatedPayments,
+  simulatedPayments,
+} from "../../src/gateways/simulated-payments.ts";
+import { handlers, type JobName } from "../../src/jobs/handlers.ts";
+import { currency } from "../../src/kit/currency.ts";
+import { idMaker } from "../../src/kit/ids.ts";
+import { money } from "../../src/kit/money.ts";
 import { seededRandom } from "../../src/kit/random.ts";
-import { formatInstant, instant, minute, shift } from "../../src/kit/time.ts";
-import { type Acme, anAccount } from "../harness/billing.ts";
+import { openStore } from "../../src/store/connect.ts";
+import { type TestApi, testApi } from "../harness/api.ts";
 import { apply, exampleCatalog } from "../harness/catalog.ts";
 import { asTemplate, type TestEnv, testEnv } from "../harness/database.ts";
-import { anEvent } from "../harness/installation.ts";
-import { crashAfter } from "./crash-after.ts";
+import { type Digest, differences, digestOf, exactDigest } from "../harness/digest.ts";
+import { type Break, fragileLine } from "./fragile-line.ts";
 
-/** A customer in the middle of things: two accounts, units, a subscription, an issued invoice, usage that waits for a payer. */
-type Scene = {
-  readonly env: TestEnv;
-  readonly a: Acme;
-  readonly b: Acme;
-  readonly subscription: string;
-  readonly invoice: string;
+const acme = "/v1/organizations/acme";
+const account = `${acme}/accounts/acme-usd`;
+
+/** A running server and its jobs, as somebody outside sees them. */
+type Place = {
+  readonly env: Env;
+  /** A request as its sender repeats it: with the same key each time. Refuses answers that are not 2xx. */
+  ask(method: string, path: string, body?: unknown): Promise<unknown>;
+  job(name: JobName): Promise<unknown>;
 };
-
-const author = system("test", "because");
-const org = (of: Acme) => of.orgId as OrganizationId;
-
-async function use(env: Env, of: Acme, events: readonly object[]): Promise<string[]> {
-  const ingest = openIngest(env.store, { makeId: env.id });
-  try {
-    const now = env.now();
-    const read = events.map((event) => anEvent({ subject: of.projectId, ...event }, now));
-    return (await ingest.submit({ orgId: of.orgId, events: read, now })).map(({ kind }) => kind);
-  } finally {
-    await ingest.close();
-  }
-}
-
-const order = (key: string) => ({
-  sku: "USAGE-SMS-1000",
-  count: 1,
-  settlement: "card" as const,
-  kind: "batch" as const,
-  requestKey: key,
-});
-
-const withPayments = (env: TestEnv) => ({ ...env, payments: simulatedPayments(seededRandom(1)) });
-
-async function aScene(): Promise<Scene> {
-  const env = withPayments(await testEnv({ at: "2025-01-01T00:00:00Z" }));
-  await apply(env, exampleCatalog());
-  await env.owner.query("update meter set rolled_up = true");
-  const a = await anAccount(env, { slug: "a" });
-  const b = await anAccount(env, { slug: "b", orgId: a.orgId });
-  await env.owner.query(
-    "insert into project (org_id, project_id, slug, name, created_at) values ($1, 'prj_unbound', 'unbound', 'Unbound', '2020-01-01Z')",
-    [a.orgId],
-  );
-  const { stored } = await subscribe(env, author, org(a), { account: "a", plan: "basic" });
-  await buyBatch(env, author, await getAccount(env.store.db, org(a), "a"), order("first"));
-  env.at("2025-01-20T00:00:00Z");
-  const time = "2025-01-10T00:00:00Z";
-  const sms = { type: "sms.sent", time };
-  expect(
-    await use(env, a, [
-      { id: "e1", ...sms, data: { value: "400" } },
-      { id: "e2", type: "api.requested", time, data: { value: "70000" } },
-      { id: "e3", subject: "unbound", ...sms, data: { value: "50" } },
-    ]),
-  ).toEqual(["accepted", "accepted", "quarantined"]);
-  env.at("2025-02-05T00:00:00Z");
-  const at = instant("2025-01-01T00:00:00Z");
-  const request = { orgId: a.orgId, account: "a", at, createdBy: "test" };
-  const { invoiceId } = await issueInvoice(env, request, env.now());
-  return { env, a, b, subscription: stored.subscription.id, invoice: invoiceId };
-}
 
 type Act = {
   readonly name: string;
-  readonly prepare?: (scene: Scene) => unknown;
-  readonly run: (env: Env, scene: Scene) => Promise<unknown>;
-  /** Refusals by which a flow says, asked again, that it has happened already. */
-  readonly already?: readonly string[];
-  /** Statements after which it was killed at the least: the flow was really interrupted, not refused. */
+  /** What has to be before it can happen; tells the names that `run` needs. */
+  readonly prepare?: (place: Place) => Promise<Record<string, string> | void>;
+  /** When it happens; the scene ends on the 5th of February. */
+  readonly at?: string;
+  /** What the payment processor already knows. */
+  readonly charged?: (names: Names) => ChargeRequest;
+  readonly run: (place: Place, names: Names) => Promise<unknown>;
+  /** Statements it consists of at the least: it was really interrupted, and not refused. */
   readonly least: number;
-  /** What may tell of the second request. */
-  readonly besides?: readonly string[];
+};
+type Names = Readonly<Record<string, string>>;
+
+const event = (id: string, type: string, time: string, data: object, over: object = {}) => ({
+  source: "test",
+  id,
+  type,
+  subject: "web",
+  time,
+  data,
+  ...over,
+});
+const send = (place: Place, events: readonly object[]) => place.ask("POST", "/v1/events", events);
+const sms = (id: string, time: string, value: string, over: object = {}) =>
+  event(id, "sms.sent", time, { value }, over);
+const buy = (place: Place, settlement = "card") =>
+  place.ask("POST", `${account}/purchases`, { sku: "USAGE-SMS-1000", settlement });
+const idOf = (answer: unknown) => (answer as { id: string }).id;
+
+/**
+ * A customer in the middle of things: two accounts, units, a subscription, an issued invoice with its mail, usage that waits
+ * for a payer.
+ */
+async function aScene(place: Place, api: TestApi): Promise<Record<string, string>> {
+  const { env } = api;
+  await apply(env, exampleCatalog());
+  await env.owner.query("update meter set rolled_up = true");
+  await place.ask("POST", `${acme}/accounts`, {
+    slug: "other",
+    name: "Other",
+    currency: "USD",
+  });
+  await place.ask("POST", `${acme}/projects`, { slug: "unbound", name: "Unbound" });
+  await env.owner.query(
+    "update billing_account set terms_granted_at = created_at, ap_email = 'ap@customer.example', status = 'ready'",
+  );
+  const subscribed = (await place.ask("POST", `${acme}/subscriptions`, {
+    account: "acme-usd",
+    plan: "basic",
+  })) as {
+    subscription: { id: string };
+  };
+  await buy(place);
+  env.at("2025-01-20T00:00:00Z");
+  await send(place, [
+    sms("e1", "2025-01-10T00:00:00Z", "1400"),
+    event("e2", "api.requested", "2025-01-10T00:00:00Z", { value: "70000" }),
+    sms("e3", "2025-01-10T00:00:00Z", "50", { subject: "unbound" }),
+  ]);
+  env.at("2025-02-05T00:00:00Z");
+  await place.ask("POST", `${account}/invoices`, { period: "2025-01-15T00:00:00Z" });
+  const { rows } = await env.owner.query<{ binding_id: string }>("select binding_id from binding");
+  const overage = await env.owner.query<{ line_no: number }>(
+    "select line_no from invoice_line where sku_code = 'USAGE-SMS-OVERAGE'",
+  );
+  return {
+    line: String(overage.rows[0]?.line_no),
+    subscription: subscribed.subscription.id,
+    binding: rows[0]?.binding_id ?? "",
+    invoice: "INV-000001",
+  };
+}
+
+const dispute = async (place: Place, { invoice, line }: Names) => {
+  const opened = await place.ask("POST", `${acme}/invoices/${invoice}/disputes`, {
+    line_no: Number(line),
+    message: "not mine",
+  });
+  return { dispute: idOf(opened) };
 };
 
-const creditOf = (scene: Scene) => ({
-  orgId: scene.a.orgId,
-  invoice: scene.invoice,
-  request: { kind: "all" } as const,
-  reason: "wrong",
-  reasonCode: "dispute",
-});
-
-const acts: Act[] = [
+const acts: readonly Act[] = [
   {
-    name: "subscribe",
-    run: (env, { b }) => subscribe(env, author, org(b), { account: "b", plan: "basic" }),
-    already: ["subscription_open_already"],
+    name: "usage is received, and draws units",
+    prepare: (place) => buy(place).then(() => {}),
+    run: (place) =>
+      send(place, [
+        sms("e5", "2025-02-05T00:00:00Z", "1700"),
+        sms("e5", "2025-02-05T00:00:00Z", "1700"),
+        sms("e6", "2025-02-04T00:00:00Z", "-3", { corrects: "e1" }),
+        sms("e1", "2025-01-10T00:00:00Z", "77"),
+        sms("e7", "2025-02-04T00:00:00Z", "3", { subject: "unbound" }),
+      ]),
+    least: 4,
+  },
+  {
+    name: "a project gets a payer",
+    run: (place) => place.ask("POST", `${acme}/projects/unbound/bindings`, { account: "other" }),
     least: 6,
   },
   {
-    name: "change a plan",
-    run: (env, { a, subscription }) =>
-      changeSubscription(env, author, org(a), subscription, {
+    name: "a project gets another payer",
+    run: (place, { binding }) =>
+      place.ask("POST", `${acme}/projects/web/bindings`, {
+        account: "other",
+        supersedes: binding,
+      }),
+    least: 6,
+  },
+  {
+    name: "what was in quarantine is let in",
+    prepare: async (place) => {
+      await place.ask("POST", `${acme}/projects/unbound/bindings`, {
+        account: "other",
+        effective_from: "2025-01-09T00:00:00Z",
+        reason: "forgotten",
+      });
+    },
+    run: (place) => place.ask("POST", `${acme}/quarantine/replay`, {}),
+    least: 6,
+  },
+  {
+    name: "an account subscribes to a plan",
+    run: (place) => place.ask("POST", `${acme}/subscriptions`, { account: "other", plan: "basic" }),
+    least: 6,
+  },
+  {
+    name: "a subscription changes its plan",
+    run: (place, { subscription }) =>
+      place.ask("POST", `${acme}/subscriptions/${subscription}/change`, {
         kind: "change_plan",
         plan: "professional",
-        version: undefined,
-        restartCycle: false,
-        when: { kind: "now" },
       }),
-    // Asked again without a key, it changes to the plan that is there: one more entry, and no money.
-    besides: ["subscriptions", "changes", "audit"],
     least: 6,
   },
   {
-    name: "buy a batch",
-    run: async (env, { a }) =>
-      buyBatch(env, author, await getAccount(env.store.db, org(a), "a"), order("again")),
+    name: "a subscription is cancelled",
+    run: (place, { subscription }) =>
+      place.ask("POST", `${acme}/subscriptions/${subscription}/cancel`, { when: "now" }),
+    least: 6,
+  },
+  { name: "a batch is bought by card", run: (place) => buy(place), least: 10 },
+  {
+    name: "a batch is bought on the invoice",
+    run: (place) => buy(place, "invoice"),
     least: 10,
   },
   {
-    name: "pass units on",
-    run: async (env, { a }) =>
-      transferUnits(env, author, {
-        from: await getAccount(env.store.db, org(a), "a"),
-        to: await getAccount(env.store.db, org(a), "b"),
-        pool: "sms",
-        // All there is: once it is gone, it cannot go again.
-        quantity: 1000,
-      }),
-    prepare: async ({ env, a }) =>
-      buyBatch(env, author, await getAccount(env.store.db, org(a), "a"), order("to pass on")),
-    already: ["not_enough_units"],
-    least: 10,
-  },
-  {
-    name: "expire grants",
-    prepare: ({ env }) => env.at("2025-03-05T00:00:00Z"),
-    run: (env) => expireGrants(env),
-    least: 5,
-  },
-  {
-    name: "make an invoice void",
-    run: (env, scene) => voidInvoice(env, creditOf(scene), author, env.now()),
-    already: ["invoice_status_conflict"],
+    name: "a payment that was left open is settled",
+    prepare: async (place) => {
+      const { env } = place;
+      (env.payments as SimulatedPayments).next("loses_answer");
+      await buy(place).catch(() => {});
+      const { rows } = await env.store.pool.query<{ purchase_id: string }>(
+        "select purchase_id from purchase where status = 'pending'",
+      );
+      return { pending: rows[0]?.purchase_id ?? "" };
+    },
+    at: "2025-02-05T01:00:00Z",
+    charged: ({ pending = "" }) => ({
+      key: pending,
+      accountId: "",
+      amount: money(currency("USD"), 4_000n),
+      description: "",
+    }),
+    run: (place) => place.job("settle-pending-purchases"),
     least: 6,
   },
   {
-    name: "apply a catalog",
-    run: (env) =>
-      amendCatalog(env, author, {
-        name: "prices",
-        document: {
-          prices: [
-            {
-              book: "retail-usd",
-              sku: "USAGE-SMS-OVERAGE",
-              currency: "USD",
-              effective_from: "2025-04-01T00:00:00Z",
-              model: "per_unit",
-              unit_amount: "0.07",
-            },
-          ],
-        },
+    name: "units are topped up automatically",
+    prepare: async (place) => {
+      await place.ask("PUT", `${account}/top-up-rules/sms`, {
+        sku: "USAGE-SMS-1000",
+        enabled: true,
+        trigger_at_or_below: "100",
+        purchases_per_month_max: 3,
+      });
+    },
+    run: (place) => place.job("top-up-automatically"),
+    least: 10,
+  },
+  {
+    name: "units are passed on",
+    prepare: (place) => buy(place).then(() => {}),
+    run: (place) =>
+      place.ask("POST", `${account}/transfers`, { account: "other", pool: "sms", quantity: "300" }),
+    least: 10,
+  },
+  {
+    name: "units expire",
+    prepare: (place) => buy(place).then(() => {}),
+    at: "2025-03-20T00:00:00Z",
+    run: (place) => place.job("expire-grants"),
+    least: 4,
+  },
+  {
+    name: "units are given for nothing",
+    run: (place) =>
+      place.ask("POST", `${account}/grants`, { pool: "sms", quantity: "70", reason: "goodwill" }),
+    least: 8,
+  },
+  {
+    name: "room is reserved",
+    run: (place) =>
+      place.ask("POST", `${account}/reservations`, {
+        feature: "api-requests",
+        quantity: "5",
+        seconds: 600,
+      }),
+    least: 6,
+  },
+  {
+    name: "a reservation is committed",
+    prepare: async (place) => ({
+      reservation: idOf(
+        await place.ask("POST", `${account}/reservations`, {
+          feature: "api-requests",
+          quantity: "5",
+          seconds: 600,
+        }),
+      ),
+    }),
+    run: (place, { reservation }) =>
+      place.ask("POST", `${account}/reservations/${reservation}/commit`, { quantity: "3" }),
+    least: 6,
+  },
+  {
+    name: "an invoice is issued",
+    prepare: (place) =>
+      send(place, [
+        sms("e9", "2025-02-04T00:00:00Z", "900"),
+        sms("e10", "2025-01-30T00:00:00Z", "7"),
+      ]).then(() => {}),
+    at: "2025-03-05T00:00:00Z",
+    run: (place) => place.ask("POST", `${account}/invoices`, { period: "2025-02-10T00:00:00Z" }),
+    least: 15,
+  },
+  {
+    name: "what has become final is billed",
+    prepare: (place) => send(place, [sms("e9", "2025-02-04T00:00:00Z", "900")]).then(() => {}),
+    at: "2025-03-05T00:00:00Z",
+    run: (place) => place.job("bill-finalized-periods"),
+    least: 15,
+  },
+  {
+    name: "a credit note is written",
+    run: (place, { invoice }) =>
+      place.ask("POST", `${acme}/invoices/${invoice}/credit-notes`, {
+        reason: "goodwill",
+        amount: "1.00",
+      }),
+    least: 8,
+  },
+  {
+    name: "an invoice is made void",
+    run: (place, { invoice }) =>
+      place.ask("POST", `${acme}/invoices/${invoice}/void`, { reason: "wrong" }),
+    least: 8,
+  },
+  {
+    name: "an invoice is written off",
+    run: (place, { invoice }) =>
+      place.ask("POST", `${acme}/invoices/${invoice}/write-off`, { reason: "insolvent" }),
+    least: 8,
+  },
+  {
+    name: "a payment is taken in",
+    run: (place, { invoice }) =>
+      place.ask("POST", `${acme}/invoices/${invoice}/payments`, {
+        amount: "20.00",
+        currency: "USD",
+        received_on: "2025-02-05",
+        reference: "bank 1",
+      }),
+    least: 8,
+  },
+  { name: "a line is disputed", run: dispute, least: 6 },
+  {
+    name: "a dispute ends in a credit note",
+    prepare: async (place) => {
+      const names = await dispute(place, scene.names);
+      await place.ask("POST", `${acme}/disputes/${names.dispute}/review`);
+      return names;
+    },
+    run: (place, { dispute: id }) =>
+      place.ask("POST", `${acme}/disputes/${id}/resolve`, {
+        outcome: "credit",
+        amount: "2.50",
+        message: "half of it",
+      }),
+    least: 10,
+  },
+  {
+    name: "the books are posted",
+    prepare: (place) => buy(place).then(() => {}),
+    run: (place) => place.job("post-books"),
+    least: 6,
+  },
+  {
+    name: "prices are published",
+    run: (place) =>
+      place.ask("POST", "/v1/prices", {
+        book: "retail-usd",
+        sku: "USAGE-SMS-OVERAGE",
+        currency: "USD",
+        effective_from: "2025-04-01T00:00:00Z",
+        model: "per_unit",
+        unit_amount: "0.07",
       }),
     least: 6,
   },
 ];
 
-/** What the database says about money and usage, without names and times that differ from run to run. */
-async function stateOf(env: TestEnv): Promise<Record<string, unknown>> {
-  const state: Record<string, unknown> = {};
-  for (const [name, query] of Object.entries(views)) {
-    const { rows } = await env.owner.query<{ row: unknown }>(
-      `select to_jsonb(x)::text as row from (${query}) x order by 1`,
-    );
-    state[name] = rows.map(({ row }) => row);
-  }
-  return state;
+/** How keys were last used is written in the background. */
+const background = ["api_key"];
+/** A request may be answered by "it is there" when the first attempt got that far: what is there is what counts. */
+const answers = ["idempotency_key"];
+/** Killed before each single statement, and not only once wherever something else is stored than before. */
+const everyStatement = process.env["TALLYLINE_EVERY_STATEMENT"] === "1";
+
+let scene: { readonly template: Awaited<ReturnType<typeof asTemplate>>; names: Names; key: string };
+
+beforeAll(async () => {
+  const api = await testApi({
+    at: "2025-01-01T00:00:00Z",
+    extend: (env) => ({ ...env, payments: simulatedPayments(seededRandom(1)) }),
+  });
+  const place = placeOf(api.env, api.keys.provider, 0);
+  const names = await aScene(place, api);
+  await place.close();
+  await api.env.owner.query("delete from idempotency_key");
+  await api.app.settle();
+  scene = { names, key: api.keys.provider, template: await asTemplate(api.env) };
+}, 120_000);
+afterAll(() => scene?.template.drop());
+
+let requests = 0;
+
+/** `seed` names what is made there; 0: each request is one of its own, and no repetition of another. */
+function placeOf(given: Env, key: string, seed: number): Place & { close(): Promise<void> } {
+  const makeId = seed === 0 ? given.id : idMaker({ now: given.now }, seededRandom(seed));
+  // One lane: what comes before what is the same each time.
+  const ingest = openIngest(given.store, { makeId, lanes: 1 });
+  const env: Env = { ...given, id: makeId, ingest };
+  const apps: App[] = [];
+  return {
+    env,
+    async ask(method, path, body) {
+      // Only what is asked for: the description of a whole API takes its time.
+      const app = buildApp(env, { ratePolicies: false, endpoints: endpointsAt(method, path) });
+      apps.push(app);
+      const answer = await app.fetch(
+        new Request(`http://tallyline.test${path}`, {
+          method,
+          headers: {
+            authorization: `Bearer ${key}`,
+            ...(path === "/v1/events" ? { "tallyline-organization": "acme" } : {}),
+            "content-type": "application/json",
+            "idempotency-key": seed === 0 ? `request ${++requests}` : "the one",
+          },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        }),
+      );
+      const text = await answer.text();
+      if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+      return text === "" ? null : (JSON.parse(text) as unknown);
+    },
+    job: (name) => handlers[name](env, { payload: {}, stopping: new AbortController().signal }),
+    async close() {
+      for (const app of apps) await app.settle().catch(() => {});
+      await ingest.close().catch(() => {});
+    },
+  };
 }
 
-const views = {
-  usage:
-    "select id, seq, account_id in (select account_id from billing_account where slug = 'a') as a from usage_event",
-  rollups: "select meter_key, bucket_at, event_count, trim_scale(total) as total from usage_rollup",
-  quarantine: "select reason, resolution, resolved_at is null as open from usage_quarantine",
-  grants:
-    "select pool, origin, trim_scale(size) s, trim_scale(remaining) r, trim_scale(drawn) d, trim_scale(expired) e, trim_scale(transferred_out) t from account_grant",
-  movements: "select kind, trim_scale(quantity) q, at from grant_movement",
-  purchases: "select status, total_minor, request_key from purchase",
-  documents: "select kind, status, number, total_minor, period_starts_at from invoice",
-  lines: "select sku_code, line_no, amount_minor, basis from invoice_line",
-  series: "select series, last_number from invoice_series",
-  subscriptions: "select product_line, revision, closed_at is null as open from subscription",
-  changes: "select revision, kind from subscription_change",
-  bindings: "select effective_from, account_id is null as nobody from binding",
-  prices: "select book, sku_code, version, effective_from from price",
-  books:
-    "select split_part(account, ':', 2) as kind, currency, sum(amount_minor) as m, trim_scale(sum(units)) as u from ledger_posting group by 1, 2",
-  transactions: "select split_part(cause, ':', 1) as cause, description from ledger_transaction",
-  audit: "select action, count(*) from audit_entry group by 1",
-};
-
-describe("killed after any of its statements and run again, it ends as if nothing had happened:", () => {
-  test.each(acts)(
-    "$name",
-    async (act) => {
-      const first = await aScene();
-      await act.prepare?.(first);
-      const at = formatInstant(shift(first.env.now(), minute));
-      const template = await asTemplate(first.env);
-      const begin = async (seed: number): Promise<Scene> => {
-        const env = withPayments(await testEnv({ at, seed, from: template.name }));
-        return { ...first, env };
-      };
-      try {
-        const whole = await begin(2);
-        await act.run(whole.env, whole);
-        const expected = await stateOf(whole.env);
-        await whole.env.close();
-
-        for (let n = 1; ; n++) {
-          const scene = await begin(n + 2);
-          try {
-            const died = await diesAndRunsAgain(act, scene, n);
-            const state = { ...(await stateOf(scene.env)) };
-            for (const name of act.besides ?? []) state[name] = expected[name];
-            expect(state, `killed after statement ${n}`).toEqual(expected);
-            if (n % 5 === 0)
-              expect((await verifyInstallation(scene.env, undefined)).faults).toEqual([]);
-            if (!died) {
-              expect(n).toBeGreaterThan(act.least);
-              break;
-            }
-          } finally {
-            await scene.env.close();
-          }
-          expect(n).toBeLessThan(120);
-        }
-      } finally {
-        await template.drop();
-      }
-    },
-    300_000,
+const endpointsAt = (method: string, path: string) =>
+  endpoints.filter(
+    (one) =>
+      one.method === method &&
+      new RegExp(`^${one.path.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(path),
   );
+
+/** A copy of a prepared database, and the world around it. */
+type Copy = { readonly env: TestEnv; readonly payments: SimulatedPayments };
+
+const charged = ({ payments }: Copy) => payments.charges.map(({ amount }) => amount.minor);
+const seen = (copy: Copy) => digestOf(copy.env.owner, [...background, ...answers]);
+const exactly = async (copy: Copy) =>
+  `${await exactDigest(copy.env.owner, background)} ${charged(copy).length}`;
+
+describe("killed at any of its statements and run again, it ends as if nothing had happened:", () => {
+  test.each(acts)("$name", async (act) => {
+    const { template, names, at } = await prepared(act);
+    const withCopy = async <T>(work: (copy: Copy) => Promise<T>): Promise<T> => {
+      const copy = await copyOf(act, template.name, names, at);
+      try {
+        return await work(copy);
+      } finally {
+        await copy.env.close();
+      }
+    };
+    /** The next process, once the lease of the dead one has run out, brings it to the same end. */
+    const goesOn = async (
+      copy: Copy,
+      end: { readonly expected: Digest; readonly charges: readonly bigint[] },
+      what: string,
+    ) => {
+      await copy.env.owner.query(
+        "update idempotency_key set claimed_at = claimed_at - interval '1 hour' where status is null",
+      );
+      const next = await runOn(act, copy, names, 2);
+      expect(next.error, what).toBeUndefined();
+      expect(differences(end.expected, await seen(copy)), what).toEqual([]);
+      expect(charged(copy), what).toEqual(end.charges);
+    };
+    try {
+      // What a process that dies before its n-th statement leaves behind is what others see at that moment.
+      const states: string[] = [];
+      const { expected, charges, statements } = await withCopy(async (copy) => {
+        const line: Break = { looksAround: async () => states.push(await exactly(copy)) };
+        const whole = await runOn(act, copy, names, 1, line);
+        expect(whole.error).toBeUndefined();
+        states.push(await exactly(copy));
+        const { statements } = whole;
+        const end = { expected: await seen(copy), charges: charged(copy), statements };
+        // Killed after the last one, there is nothing left to do but to be asked once more.
+        await goesOn(copy, end, "after everything");
+        return end;
+      });
+      expect(statements.length).toBeGreaterThanOrEqual(act.least);
+      expect(new Set(states).size).toBeGreaterThan(1);
+
+      const end = { expected, charges };
+      const brokenAt = (line: Break, left?: string) =>
+        withCopy(async (copy) => {
+          const what = JSON.stringify(line);
+          const { isBroken } = await runOn(act, copy, names, 1, line);
+          expect(isBroken, what).toBe(true);
+          if (left !== undefined) expect(await exactly(copy), what).toBe(left);
+          await goesOn(copy, end, what);
+        });
+      const [untouched] = states;
+      for (const [index, state] of states.entries()) {
+        const isLast = state !== states[index + 1] && state !== untouched;
+        if ((isLast || everyStatement) && index < statements.length)
+          await brokenAt({ dies: index + 1 }, state);
+      }
+      for (const [index, statement] of statements.entries())
+        if (/^commit/i.test(statement) && states[index] !== states[index + 1])
+          await brokenAt({ losesAnswer: index + 1 });
+    } finally {
+      if (template !== scene.template) await template.drop();
+    }
+  });
 });
 
-/** Whether it died at the n-th statement, or there were fewer. */
-async function diesAndRunsAgain(act: Act, scene: Scene, n: number): Promise<boolean> {
-  const dying = crashAfter(scene.env.url, n);
-  const died = await act.run({ ...scene.env, store: dying.store }, scene).then(
-    () => false,
-    () => true,
+async function prepared(act: Act) {
+  const at = "2025-02-05T00:00:00Z";
+  if (!act.prepare) return { names: scene.names, template: scene.template, at: act.at ?? at };
+  const payments = simulatedPayments(seededRandom(1));
+  const bare = await testEnv({ at, seed: 11, from: scene.template.name });
+  const env: TestEnv = { ...bare, payments };
+  const place = placeOf(env, scene.key, 0);
+  const more = await act.prepare(place);
+  await place.close();
+  await env.owner.query("delete from idempotency_key");
+  const template = await asTemplate(env);
+  return { names: { ...scene.names, ...more }, template, at: act.at ?? at };
+}
+
+async function copyOf(act: Act, from: string, names: Names, at: string): Promise<Copy> {
+  const payments = simulatedPayments(seededRandom(1));
+  const env = await testEnv({ at, from });
+  if (act.charged) await payments.charge(act.charged(names));
+  return { env, payments };
+}
+
+async function runOn(act: Act, { env, payments }: Copy, names: Names, seed: number, at?: Break) {
+  const database = new URL(env.url).pathname.slice(1);
+  const direct = inject("testServer").application.replace("database_name", database);
+  const line = at && (await fragileLine(direct, at));
+  const store = openStore(line?.url ?? direct, { connectionsMax: 4, applicationName: "attempt" });
+  const place = placeOf({ ...env, store, payments }, scene.key, seed);
+  const end = async () => {
+    await place.close();
+    await store.db.destroy();
+  };
+  const run = act.run(place, names).then(
+    () => undefined,
+    (error: unknown) => error,
   );
-  await dying.end();
-  try {
-    await act.run(scene.env, scene);
-  } catch (error) {
-    const code = (error as { code?: string }).code ?? String(error);
-    expect([n, act.already ?? []]).toEqual([n, expect.arrayContaining([code])]);
+  let error: unknown;
+  if (line && at && "dies" in at) {
+    // A dead process does not end in good order: nobody waits for it.
+    await Promise.race([run, line.broken]);
+    void run.then(end).catch(() => {});
+  } else {
+    error = await run;
+    await end();
   }
-  return died;
+  await line?.close();
+  await isGone(env);
+  return { error, isBroken: line?.isBroken ?? false, statements: line?.statements ?? [] };
+}
+
+/** The server finds out that somebody is dead when it next writes to them; what they held is free then. */
+async function isGone(env: TestEnv): Promise<void> {
+  for (;;) {
+    const { rows } = await env.owner.query(
+      "select 1 from pg_stat_activity where datname = current_database() and application_name = 'attempt'",
+    );
+    if (rows.length === 0) return;
+    await sleep(5);
+  }
 }

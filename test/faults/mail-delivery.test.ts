@@ -48,9 +48,8 @@ test("J7.3: whoever kills the sender, as often as they like, every invoice's mai
   );
   expect(queued).toHaveLength(invoicesCount);
 
-  const script = new URL("./mail-worker.ts", import.meta.url).pathname;
-  const launch = () =>
-    spawn(process.execPath, ["--import", "tsx", script, env.url, mailbox.url], { stdio: "ignore" });
+  const script = new URL("./mail-worker.mjs", import.meta.url).pathname;
+  const launch = () => spawn(process.execPath, [script, env.url, mailbox.url], { stdio: "ignore" });
   const left = async () =>
     Number(
       (await env.owner.query("select count(*) from mail_outbox where status <> 'sent'")).rows[0]

@@ -1,16 +1,16 @@
 // A mail sender in a process of its own, for tests that kill it: url of the database, url of the mail server.
-import type { Env } from "../../src/flows/env.ts";
-import { smtpMail } from "../../src/gateways/mail.ts";
-import { startMailSender } from "../../src/jobs/mail-sender.ts";
-import { systemClock } from "../../src/kit/clock.ts";
-import { idMaker } from "../../src/kit/ids.ts";
-import { systemRandom } from "../../src/kit/random.ts";
-import { openStore } from "../../src/store/connect.ts";
+const [url, smtpUrl] = process.argv.slice(2);
+const from = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
+const { smtpMail } = await from("gateways/mail.js");
+const { startMailSender } = await from("jobs/mail-sender.js");
+const { systemClock } = await from("kit/clock.js");
+const { idMaker } = await from("kit/ids.js");
+const { systemRandom } = await from("kit/random.js");
+const { openStore } = await from("store/connect.js");
 
-const [url, smtpUrl] = process.argv.slice(2) as [string, string];
 const clock = systemClock();
 const random = systemRandom();
-const env: Env = {
+const env = {
   store: openStore(url, { connectionsMax: 4 }),
   now: () => clock.now(),
   id: idMaker(clock, random),
