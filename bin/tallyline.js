@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --single-threaded-gc
 // Starts the compiled program; in a checkout, compiles it first when that is due.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -13,8 +13,10 @@ import {
   commonProblems,
   type Endpoint,
   isReply,
+  isWritten,
   takesIdempotencyKey,
 } from "./endpoint.ts";
+import type { Incoming } from "./incoming.ts";
 import { once, readIdempotencyKey, requestHash } from "./idempotency.ts";
 import type { rateLimiter } from "./rate-limit.ts";
 import type { Seen } from "./request-log.ts";
@@ -35,11 +37,11 @@ export async function answer(
   env: Env,
   { gate, limiter, log, checked }: AnswerOptions,
   route: Endpoint,
-  raw: Request,
+  raw: Incoming,
   pathParams: Record<string, string>,
   id: string,
   seen: Seen,
-): Promise<Response> {
+): Promise<StoredAnswer | Response> {
   const caller =
     route.permission === null
       ? undefined
@@ -73,8 +75,7 @@ export async function answer(
       `The organization ${seen.organization.slug} is ${seen.organization.status}.`,
     );
   const params = check(route.params, pathParams, "path");
-  const url = new URL(raw.url);
-  const query = check(route.query, queryOf(url), "query");
+  const query = check(route.query, queryOf(raw.search), "query");
   const { body, json, bytes } = await readBody(route, raw, route.bodyBytesMax ?? bodyBytesMax);
 
   const organization = seen.organization;
@@ -129,7 +130,7 @@ export async function answer(
       const keyed = {
         scope,
         key,
-        hash: requestHash(route.method, url.pathname + url.search, json),
+        hash: requestHash(route.method, raw.pathname + raw.search, json),
         claim: env.id("request"),
       };
       const { answer: stored, replayed } = await once(
@@ -173,10 +174,7 @@ export async function answer(
     for (const [name, value] of Object.entries(seen.headers)) result.headers.set(name, value);
     return result;
   }
-  return new Response(result.body === "" ? null : result.body, {
-    status: result.status,
-    headers: { ...seen.headers, ...result.headers },
-  });
+  return { ...result, headers: { ...seen.headers, ...result.headers } };
 }
 
 function requirePermission({ permission }: Endpoint, caller: Caller): void {
@@ -189,10 +187,12 @@ function requirePermission({ permission }: Endpoint, caller: Caller): void {
 }
 
 /** A name given twice is a list. */
-function queryOf(url: URL): Record<string, string | string[]> {
+function queryOf(search: string): Record<string, string | string[]> {
   const query: Record<string, string | string[]> = {};
-  for (const name of new Set(url.searchParams.keys())) {
-    const values = url.searchParams.getAll(name);
+  if (search === "") return query;
+  const params = new URLSearchParams(search);
+  for (const name of new Set(params.keys())) {
+    const values = params.getAll(name);
     query[name] = values.length === 1 ? (values[0] as string) : values;
   }
   return query;
@@ -215,7 +215,7 @@ function encode(route: Endpoint, value: unknown, checked: boolean): StoredAnswer
       headers: { ...headers },
     });
   if (body === null || body === undefined) return { status, headers, body: "" };
-  const text = JSON.stringify(body);
+  const text = isWritten(value) ? (body as string) : JSON.stringify(body);
   if (checked) {
     const schema = status === route.success ? route.response : route.alternatives?.[status]?.schema;
     assert(schema, `${route.id} answered ${status}, which it does not declare`);

@@ -7,6 +7,7 @@ import type { Env } from "../flows/env.ts";
 import { assert } from "../kit/assert.ts";
 import type { Instant } from "../kit/time.ts";
 import { OrganizationParam } from "./contract/common.ts";
+import type { Incoming } from "./incoming.ts";
 import type { RateClass } from "./rate-limit.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -29,7 +30,7 @@ export type ApiRequest<Params, Query, Body> = {
   readonly query: Query;
   readonly body: Body;
   readonly raw: RawBody;
-  readonly headers: Headers;
+  readonly headers: Incoming["headers"];
   /**
    * Work for after the effect is committed and before the answer goes out, on an Env outside its transaction. Done at most
    * once; when it fails the answer stands and the failure is logged, so it must be work that somebody can do again.
@@ -53,6 +54,15 @@ export function reply(status: number, body: unknown, headers: Record<string, str
   replies.add(made);
   return made;
 }
+
+const written = new WeakSet<object>();
+/** Answer with JSON that is written already. */
+export function replyWritten(status: number, json: string): Reply {
+  const made = reply(status, json);
+  written.add(made);
+  return made;
+}
+export const isWritten = (value: unknown): boolean => written.has(value as object);
 
 /** Answer with a file: bytes, text or a stream of the content type that the endpoint declares. */
 export function file(

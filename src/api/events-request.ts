@@ -1,11 +1,5 @@
 import { Problem } from "../domain/refusals/index.ts";
-import {
-  type EventReading,
-  type Fate,
-  readEvent,
-  unwrap,
-  type UsageEvent,
-} from "../domain/usage/index.ts";
+import { type Fate, readEvent, unwrap, type UsageEvent } from "../domain/usage/index.ts";
 import { ingestOf } from "../flows/ingest-usage.ts";
 import type { Env } from "../flows/env.ts";
 import type { Instant } from "../kit/time.ts";
@@ -22,7 +16,7 @@ export type EventsRequest = {
 };
 
 /** What became of one event, as the sender sees it. */
-export type EventFateView = {
+type EventFateView = {
   id: string | null;
   source: string | null;
   status: Fate["kind"];
@@ -31,25 +25,43 @@ export type EventFateView = {
   detail?: string;
 };
 
-export type EventsAnswer = {
-  readonly status: 200 | 207;
-  readonly body: {
-    accepted: number;
-    duplicates: number;
-    conflicts: number;
-    quarantined: number;
-    rejected: number;
-    events: EventFateView[];
-  };
-};
+/** The answer as it is sent: `json` is an EventsAnswer of the contract. */
+export type EventsAnswer = { readonly status: 200 | 207; readonly json: string };
 
 const eventsMax = 1_000;
+
+/** What was read of a request: the events in it, and what is wrong with the others at their places. */
+type Sent = {
+  readonly events: UsageEvent[];
+  readonly count: number;
+  /** Views of what is no event, by place in the request. */
+  readonly refused: ReadonlyMap<number, EventFateView>;
+  readonly pointerOf: (index: number) => string;
+};
 
 /**
  * Take in the usage of one request. Nothing is answered before what it says is durable: 200 when every event is counted,
  * 207 when some are not. Throws a Problem when none could be taken, with the same list in it.
  */
 export async function takeEvents(env: Env, request: EventsRequest): Promise<EventsAnswer> {
+  const sent = readEvents(request);
+  const { orgId, projectId, now } = request;
+  const { events } = sent;
+  const fates = await ingestOf(env).submit({ orgId, onlyProjectId: projectId, events, now });
+  if (sent.refused.size === 0 && fates.every(({ kind }) => kind === "accepted"))
+    return { status: 200, json: allAccepted(events) };
+  let next = 0;
+  const views = Array.from({ length: sent.count }, (_, index) => {
+    const refused = sent.refused.get(index);
+    if (refused) return refused;
+    const { id, source } = events[next] as UsageEvent;
+    return viewOf(fates[next++] as Fate, { id, source }, sent.pointerOf(index));
+  });
+  return answerOf(views);
+}
+
+/** Nothing of the parsed body outlives this: thousands of events wait for their commit at any moment. */
+function readEvents(request: EventsRequest): Sent {
   const wrapped = unwrap(request);
   if (wrapped.kind === "unreadable") throw new Problem(wrapped.code, sentence(wrapped.detail));
   const { values, strict, pointerOf } = wrapped;
@@ -61,23 +73,25 @@ export async function takeEvents(env: Env, request: EventsRequest): Promise<Even
     );
   if (values.length === 0)
     throw new Problem("request_not_valid", "The request has no event: send at least one.");
-
-  const readings = values.map((value) => readEvent(value, strict));
   const events: UsageEvent[] = [];
-  for (const reading of readings) if (reading.kind === "event") events.push(reading.event);
-  const { orgId, projectId, now } = request;
-  const fates = await ingestOf(env).submit({ orgId, onlyProjectId: projectId, events, now });
-
-  let next = 0;
-  const views = readings.map((reading, index) => {
-    const fate = reading.kind === "event" ? (fates[next++] as Fate) : reading;
-    return viewOf(fate, reading, values[index], pointerOf(index));
-  });
-  return answerOf(views);
+  const refused = new Map<number, EventFateView>();
+  for (const [index, value] of values.entries()) {
+    const reading = readEvent(value, strict);
+    if (reading.kind === "event") events.push(reading.event);
+    else refused.set(index, viewOf(reading, namesIn(value), pointerOf(index)));
+  }
+  return { events, count: values.length, refused, pointerOf };
 }
 
-function viewOf(fate: Fate, reading: EventReading, value: unknown, pointer: string): EventFateView {
-  const { id, source } = namesOf(reading, value);
+/** What almost every answer says. */
+function allAccepted(events: readonly UsageEvent[]): string {
+  const views = events.map(({ id, source }) => ({ id, source, status: "accepted" }));
+  return `{"accepted":${events.length},"duplicates":0,"conflicts":0,"quarantined":0,"rejected":0,"events":${JSON.stringify(views)}}`;
+}
+
+type Names = { readonly id: string | null; readonly source: string | null };
+
+function viewOf(fate: Fate, { id, source }: Names, pointer: string): EventFateView {
   switch (fate.kind) {
     case "accepted":
     case "duplicate":
@@ -112,11 +126,7 @@ function viewOf(fate: Fate, reading: EventReading, value: unknown, pointer: stri
   }
 }
 
-function namesOf(
-  reading: EventReading,
-  value: unknown,
-): { id: string | null; source: string | null } {
-  if (reading.kind === "event") return reading.event;
+function namesIn(value: unknown): Names {
   const given = (value ?? {}) as { id?: unknown; source?: unknown };
   const text = (name: unknown) => (typeof name === "string" ? name.slice(0, 256) : null);
   return { id: text(given.id), source: text(given.source) };
@@ -129,8 +139,8 @@ function answerOf(events: EventFateView[]): EventsAnswer {
   const body = { accepted: 0, duplicates: 0, conflicts: 0, quarantined: 0, rejected: 0, events };
   for (const { status } of events) body[tallies[status]]++;
   const taken = body.accepted + body.duplicates;
-  if (taken === events.length) return { status: 200, body };
-  if (taken + body.quarantined > 0) return { status: 207, body };
+  if (taken === events.length) return { status: 200, json: JSON.stringify(body) };
+  if (taken + body.quarantined > 0) return { status: 207, json: JSON.stringify(body) };
   const code =
     body.rejected === 0
       ? "events_conflict"

@@ -1,4 +1,5 @@
 import { type Fault, Problem, type RefusalCode, refusals } from "../domain/refusals/index.ts";
+import type { StoredAnswer } from "../store/idempotency.ts";
 
 /** The HTTP status of every refusal. Total: a code without a status does not compile. Keep sorted by code. */
 export const statuses: Record<RefusalCode, number> = {
@@ -167,16 +168,17 @@ export function problemBody(error: unknown, requestId: string): ProblemBody {
   };
 }
 
-export function problemResponse(
+export function problemAnswer(
   error: unknown,
   requestId: string,
   headers: Record<string, string> = {},
-): Response {
+): StoredAnswer {
   const body = problemBody(error, requestId);
-  return new Response(JSON.stringify(body), {
+  return {
     status: body.status,
     headers: { "content-type": problemContentType, ...headers, ...headersOf(error) },
-  });
+    body: JSON.stringify(body),
+  };
 }
 
 /** Headers that belong to a refusal itself: how long to wait, how to authenticate. */

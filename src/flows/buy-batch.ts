@@ -352,7 +352,7 @@ async function carryOver(
 /** What a number of units that leave a grant now are worth: the next step of its cumulative value. */
 export async function valueLeaving(tx: Tx, grant: StoredGrant, quantity: string) {
   if (!grant.paid) return null;
-  const movements = await listGrantMovements(tx, grant.orgId, grant.id);
+  const movements = await listGrantMovements(tx, grant);
   const gone = movements
     .filter((movement) => movement.kind !== "funded")
     .reduce(

@@ -6,6 +6,7 @@ import {
   eventKey,
   type Fate,
   type UsageEvent,
+  withoutData,
 } from "../domain/usage/index.ts";
 import { systemClock } from "../kit/clock.ts";
 import { idMaker, type MakeId } from "../kit/ids.ts";
@@ -110,9 +111,14 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
     rules: Rules,
     original: CorrectedEvent | undefined,
   ) {
+    const { place, isForeignProject } = placeOf(
+      rules.placings.get(event.subject),
+      submission.onlyProjectId ?? null,
+    );
     return admit(event, {
       meters: rules.meters,
-      ...placeOf(rules.placings.get(event.subject), submission.onlyProjectId ?? null),
+      place,
+      isForeignProject,
       original,
       now: submission.now,
       limits: options.limits,
@@ -182,12 +188,13 @@ export function openIngest(store: Store, given: Partial<IngestOptions> = {}): In
         const shares = new Map<Committer, Ticket[]>();
         events.forEach((event, index) => {
           const original = event.corrects === null ? undefined : originals.get(originalKey(event));
+          const verdict = judge(submission, event, rules, original);
           const ticket: Ticket = {
             orgId,
             key: eventKey(event.source, event.id),
-            event,
+            event: verdict.kind === "measured" ? withoutData(event) : event,
             receivedAt: submission.receivedAt?.[index] ?? now,
-            verdict: judge(submission, event, rules, original),
+            verdict,
             rules,
             request,
             index,

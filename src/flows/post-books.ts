@@ -45,7 +45,7 @@ export async function postBooks(env: Env): Promise<{ transactionCount: number }>
         );
         await markPosted(
           tx,
-          orgId,
+          { orgId, accountId },
           posted.flatMap(({ transaction: made, movementIds }) =>
             movementIds.map((movementId) => ({ movementId, transactionId: made.id })),
           ),

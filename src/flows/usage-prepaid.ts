@@ -173,7 +173,8 @@ function needsOf(tickets: readonly Ticket[]): Need[] {
     }
     for (const { meter, quantity } of measurements) {
       if (meter.aggregation !== "sum" && meter.aggregation !== "count") continue;
-      const need = needs.find(({ pool }) => pool === meter.key);
+      let need: Need | undefined;
+      for (const one of needs) if (one.pool === meter.key) need = one;
       if (need === undefined) {
         const until = Math.max(time, receivedAt) as Instant;
         const made = { orgId, accountId, pool: meter.key, account, since: time, until };

@@ -228,6 +228,13 @@ describe("windows", () => {
     );
   });
 
+  test("a day starts once where the clock went back over midnight", () => {
+    // At 00:01 on 26 October 2003 it was 23:01 on the 25th again.
+    const again = instant("2003-10-26T02:31:00Z");
+    expect(startOf("day", again, "America/St_Johns")).toBe(instant("2003-10-26T02:30:00Z"));
+    expect(endOf("day", again, "America/St_Johns")).toBe(instant("2003-10-27T03:30:00Z"));
+  });
+
   test("the clocks that a year goes through: days of 23, 24 and 25 hours, and Lord Howe's half hour", () => {
     const lengths = (where: string, year: number) => {
       const span = period(

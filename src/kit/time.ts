@@ -206,7 +206,7 @@ export function startOf(unit: CalendarUnit, at: Instant, zone: string): Instant 
     // When the clock was changed since then, the unit began at the change (Lord Howe: half an hour into it).
     return offsetAt(start, zone) === offset ? start : changeBefore(at, zone);
   }
-  const local = zoned(at, zone).toPlainDate();
+  const local = dateOfWindow(at, zone);
   switch (unit) {
     case "day":
       return midnight(local, zone);
@@ -226,7 +226,7 @@ export function endOf(unit: CalendarUnit, at: Instant, zone: string): Instant {
     const last = (end - 1) as Instant;
     return offsetAt(last, zone) === offset ? end : changeBefore(last, zone);
   }
-  const local = zoned(startOf(unit, at, zone), zone).toPlainDate();
+  const local = dateOfWindow(startOf(unit, at, zone), zone);
   switch (unit) {
     case "day":
       return midnight(local.add({ days: 1 }), zone);
@@ -237,6 +237,13 @@ export function endOf(unit: CalendarUnit, at: Instant, zone: string): Instant {
     case "year":
       return midnight(local.add({ years: 1 }), zone);
   }
+}
+
+/** A day starts once, also where the clock went back over midnight and the evening before came again (St. John's, 2003). */
+function dateOfWindow(at: Instant, zone: string): Temporal.PlainDate {
+  const date = zoned(at, zone).toPlainDate();
+  const next = date.add({ days: 1 });
+  return midnight(next, zone) <= at ? next : date;
 }
 
 /** The minute or hour around a moment as if the clock were never changed: rounded in local time, not in UTC. */

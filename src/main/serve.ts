@@ -23,7 +23,9 @@ export async function serve(env: Env, config: Config): Promise<Serving> {
   const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: false }));
   const app = buildApp(env, { version, log });
   const listener = getRequestListener((request) => app.fetch(request));
-  const server = createServer((request, response) => void listener(request, response));
+  const server = createServer((request, response) =>
+    app.listen(request, response, () => void listener(request, response)),
+  );
   await listen(server, config);
   const sender =
     config.mail &&

@@ -322,12 +322,12 @@ export async function listMovements(
 /** Every movement of one grant, in the order in which they were made. */
 export async function listGrantMovements(
   db: Db,
-  orgId: string,
-  grantId: string,
+  { orgId, accountId, id }: Pick<StoredGrant, "orgId" | "accountId" | "id">,
 ): Promise<StoredMovement[]> {
   const { rows } = await sql<MovementRow>`
     select ${movementColumns} from grant_movement m
-    where m.org_id = ${orgId} and m.grant_id = ${grantId} order by m.movement_id`.execute(db);
+    where m.org_id = ${orgId} and m.account_id = ${accountId} and m.grant_id = ${id}
+    order by m.movement_id`.execute(db);
   return rows.map(movementOf);
 }
 
@@ -370,16 +370,15 @@ export async function listPostedGone(
 
 export async function markPosted(
   tx: Tx,
-  orgId: string,
+  { orgId, accountId }: { readonly orgId: string; readonly accountId: string },
   posted: readonly { movementId: string; transactionId: string }[],
 ): Promise<void> {
   await sql`
     update grant_movement m set posted_in = p.transaction_id
     from unnest(${posted.map((p) => p.movementId)}::text[], ${posted.map((p) => p.transactionId)}::text[])
       as p (movement_id, transaction_id)
-    where m.org_id = ${orgId} and m.movement_id = p.movement_id and m.posted_in is null`.execute(
-    tx,
-  );
+    where m.org_id = ${orgId} and m.account_id = ${accountId} and m.movement_id = p.movement_id
+      and m.posted_in is null`.execute(tx);
 }
 
 /** Accounts with units that have reached their end: what the expiry sweep works through. */

@@ -319,11 +319,9 @@ create table grant_movement (
   reason           text not null default ''::text,
   recorded_at      timestamp with time zone not null,
   posted_in        text,
-  constraint grant_movement_pkey PRIMARY KEY (org_id, movement_id),
+  constraint grant_movement_pkey PRIMARY KEY (org_id, account_id, movement_id),
   constraint grant_movement_kind_check CHECK (kind = ANY (ARRAY['funded'::text, 'drawn'::text, 'returned'::text, 'expired'::text, 'unexpired'::text, 'transferred_out'::text, 'transferred_back'::text, 'corrected'::text]))
 );
-CREATE INDEX grant_movement_by_account ON public.grant_movement USING btree (org_id, account_id, movement_id);
-CREATE INDEX grant_movement_by_grant ON public.grant_movement USING btree (org_id, grant_id, movement_id);
 CREATE INDEX grant_movement_to_post ON public.grant_movement USING btree (org_id, account_id) WHERE (posted_in IS NULL);
 
 create table idempotency_key (

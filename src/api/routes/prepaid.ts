@@ -48,7 +48,7 @@ const Listed = <T extends z.ZodType>(item: T) =>
   z.strictObject({ object: z.literal("list"), data: z.array(item) });
 
 /** The name of an order: the Idempotency-Key, so that a retry finds it; else each request is a new order. */
-const requestKeyOf = (env: Env, headers: Headers): string =>
+const requestKeyOf = (env: Env, headers: { get(name: string): string | null }): string =>
   headers.get("idempotency-key") ?? env.id("request");
 
 const offers = endpoint({

@@ -16,7 +16,7 @@ import {
   ReplayView,
   replayView,
 } from "../contract/usage-events.ts";
-import { type Endpoint, endpoint, reply } from "../endpoint.ts";
+import { type Endpoint, endpoint, replyWritten } from "../endpoint.ts";
 import { takeEvents } from "../events-request.ts";
 
 const group = "Usage events";
@@ -47,7 +47,7 @@ const send = endpoint({
   problems: ["events_conflict", "events_not_valid", "events_not_yours", "ingest_busy"],
   rate: "hot",
   run: async (env, { caller, organization, now, raw, headers }) => {
-    const { status, body } = await takeEvents(env, {
+    const { status, json } = await takeEvents(env, {
       orgId: organization.id,
       projectId: caller.projectId,
       now,
@@ -55,7 +55,7 @@ const send = endpoint({
       header: (name) => headers.get(name) ?? undefined,
       text: Buffer.from(raw.bytes.buffer, raw.bytes.byteOffset, raw.bytes.byteLength).toString(),
     });
-    return status === 200 ? body : reply(status, body);
+    return replyWritten(status, json);
   },
 });
 

@@ -1,7 +1,7 @@
 import { formatInstant, type Instant } from "../../kit/time.ts";
 import { hasUnits } from "../grants/index.ts";
 import { type Payer, type Place, payerAt } from "./attribution.ts";
-import { checkTime, type EventLimits, type Rejection, type UsageEvent } from "./event.ts";
+import { checkTime, dataOf, type EventLimits, type Rejection, type UsageEvent } from "./event.ts";
 import { type MatchFault, type Measurement, type MeterIndex, matchEvent } from "./match.ts";
 
 export const quarantineReasons = [
@@ -60,7 +60,7 @@ export function admit(event: UsageEvent, facts: AdmissionFacts): Verdict {
   }
   const match = matchEvent(facts.meters, {
     type: event.type,
-    data: event.data,
+    data: dataOf(event),
     isCorrection: event.corrects !== null,
   });
   if (match.kind === "faulty" && !isHeld(match)) return rejectionOf(match);

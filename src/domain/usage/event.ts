@@ -8,7 +8,8 @@ export type UsageEvent = {
   /** Under which name the event speaks of a project. */
   readonly subject: string;
   readonly time: Instant;
-  readonly data: Readonly<Record<string, unknown>>;
+  /** Null once meters have read it: what waits to be stored is many, and `dataText` says the same. */
+  readonly data: Readonly<Record<string, unknown>> | null;
   /** The data as it is stored. */
   readonly dataText: string;
   /** The id (same source) of the event that this one takes something back from. */
@@ -43,6 +44,21 @@ export type EventLimits = {
   readonly pastMicros: number;
 };
 export const defaultEventLimits: EventLimits = { futureMicros: 5 * minute, pastMicros: 30 * day };
+
+/** What of an event is carried until it is stored. */
+export const withoutData = (event: UsageEvent): UsageEvent => ({
+  source: event.source,
+  id: event.id,
+  type: event.type,
+  subject: event.subject,
+  time: event.time,
+  data: null,
+  dataText: event.dataText,
+  corrects: event.corrects,
+});
+
+export const dataOf = (event: UsageEvent): Readonly<Record<string, unknown>> =>
+  event.data ?? (JSON.parse(event.dataText) as Record<string, unknown>);
 
 const attributeMax = 256;
 const dataMax = 65_536;
