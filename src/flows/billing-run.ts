@@ -1,3 +1,4 @@
+import { type PayerBook, paidFor, stretchesOf } from "../domain/accounts/index.ts";
 import {
   duePeriods,
   judge,
@@ -28,6 +29,7 @@ import {
   saveRunItems,
   withoutSeen,
 } from "../store/billing-runs.ts";
+import { accountKeyOf, loadPayerBook } from "../store/account-payers.ts";
 import { getCatalog, type StoredCatalog } from "../store/catalog.ts";
 import {
   type AccountKey,
@@ -75,6 +77,25 @@ export async function collectBillingRun(env: Env, runId: string): Promise<void> 
   await markRunCollected(env.store.db, runId, env.now());
 }
 
+/** When an account, or one it pays for, began to owe what the account is asked for; null: never yet. */
+function firstOwed(
+  book: PayerBook,
+  account: string,
+  firstAt: (account: string) => Instant | null,
+): Instant | null {
+  const first = [account, ...paidFor(book, account, Number.POSITIVE_INFINITY as Instant)].flatMap(
+    (one) => {
+      const began = firstAt(one);
+      if (began === null) return [];
+      const paid = stretchesOf(book, one).find(
+        (stretch) => stretch.payer === account && stretch.endsAt > began,
+      );
+      return paid ? [Math.max(began, paid.startsAt)] : [];
+    },
+  );
+  return first.length === 0 ? null : (Math.min(...first) as Instant);
+}
+
 /**
  * The account periods that are due at a moment, a page of accounts at a time. Without an organization, of all that live in
  * real time; a run that the clock opens looks at each period once, what it left is for a person to open again.
@@ -93,18 +114,26 @@ export async function* pagesOfDue(
     });
     if (keys.length === 0) return;
     const accounts = await listAccountsToInvoice(env.store.db, keys);
-    const histories = await loadRunHistories(env.store.db, keys);
+    const book = await loadPayerBook(env.store.db, keys);
+    const histories = await loadRunHistories(env.store.db, [
+      ...keys,
+      ...[...book.keys()].map(accountKeyOf),
+    ]);
     const due = accounts.flatMap((of) => {
       const { orgId, accountId, zeroInvoices } = of.account;
-      const history = histories.get(accountKeyText(orgId, accountId));
-      const since = history?.firstAt ?? (zeroInvoices ? of.createdAt : null);
+      const key = accountKeyText(orgId, accountId);
+      const history = histories.get(key);
+      const first = firstOwed(book, key, (ref) => histories.get(ref)?.firstAt ?? null);
+      const since = first ?? (zeroInvoices ? of.createdAt : null);
       if (since === null) return [];
-      return duePeriods(of.account, since, history?.starts ?? new Set(), run.asOf).map(
-        (period) => ({
-          orgId,
-          accountId,
-          period,
-        }),
+      const ever = stretchesOf(book, key).filter((stretch) => stretch.payer === key);
+      return (
+        duePeriods(of.account, since, history?.starts ?? new Set(), run.asOf)
+          // Somebody else paid from the beginning: nothing can be owed by the account itself, not even for late usage.
+          .filter((period) =>
+            ever.some((one) => one.startsAt < period.endsAt && one.endsAt > since),
+          )
+          .map((period) => ({ orgId, accountId, period }))
       );
     });
     yield run.createdBy === theClock ? await withoutSeen(env.store.db, due, run.runId ?? "") : due;
@@ -266,7 +295,16 @@ async function lookAt(
       items.map((item) => ({ of: ofItem(item), period: item.period, foldsOlder: true })),
     );
     const mismatches = await checkDrafts(db, drafted);
-    const quarantined = await countQuarantined(db, items);
+    const held = await countQuarantined(
+      db,
+      drafted.flatMap(({ scope }) =>
+        [scope, ...scope.sections].map(({ of, period }) => ({
+          orgId: of.account.orgId,
+          accountId: of.account.accountId,
+          period,
+        })),
+      ),
+    );
     return items.map((item, i) => {
       const one = drafted[i];
       assert(one, "every item is drafted");
@@ -274,7 +312,11 @@ async function lookAt(
         item,
         of: ofItem(item),
         drafted: one,
-        quarantined: quarantined.get(accountKeyText(item.orgId, item.accountId)) ?? 0n,
+        quarantined: [one.scope, ...one.scope.sections].reduce(
+          (sum, { of: { account } }) =>
+            sum + (held.get(accountKeyText(account.orgId, account.accountId)) ?? 0n),
+          0n,
+        ),
         contradictions: one.contradictions,
         mismatches: mismatches[i] ?? [],
       };

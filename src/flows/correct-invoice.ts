@@ -1,6 +1,6 @@
 import type { Author, Change } from "../domain/audit/index.ts";
 import { type CreditRequest, creditedLine, decideCredit } from "../domain/corrections/index.ts";
-import { assemble, partiesOf } from "../domain/invoicing/index.ts";
+import { assemble, partiesOf, withSections } from "../domain/invoicing/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import { assert } from "../kit/assert.ts";
 import { formatMoney, type Money, parseMoney, plus, money } from "../kit/money.ts";
@@ -12,6 +12,7 @@ import {
   findInvoice,
   type InvoiceStatus,
   listCorrections,
+  listStatements,
   lockDocuments,
   lockInvoice,
   markInvoice,
@@ -43,17 +44,24 @@ export async function creditInvoice(
 ): Promise<StoredInvoice> {
   return transaction(env.store.db, async (tx) => {
     const { invoice, sequence } = await lockForCorrection(tx, order.orgId, order.invoice);
+    refuseStatement(invoice);
     if (invoice.kind === "credit_note" || invoice.status === "void")
       throw new Problem(
         "invoice_status_conflict",
         `${invoice.number} is ${invoice.kind === "credit_note" ? "a credit note" : "void"} and cannot be credited`,
       );
-    const decision = decideCredit(invoice.content, await creditedSoFar(tx, invoice), order.request);
+    const { content } = invoice;
+    const decision = decideCredit(content, await creditedSoFar(tx, invoice), order.request);
     switch (decision.kind) {
       case "no_such_line":
         throw new Problem(
           "invoice_line_not_found",
           `${invoice.number} has no line ${decision.lineNo}`,
+        );
+      case "no_such_section":
+        throw new Problem(
+          "invoice_section_not_found",
+          `${invoice.number} has ${content.sections ? `sections for ${content.sections.map((one) => one.slug).join(", ")}` : "no sections"}`,
         );
       case "too_large":
         throw new Problem(
@@ -68,8 +76,7 @@ export async function creditInvoice(
 
     const of = await findAccountToInvoice(tx, invoice.orgId, invoice.accountId);
     assert(of, "an issued document has an account");
-    const { content } = invoice;
-    const draft = assemble(
+    const note_ = assemble(
       {
         account: { ...of.account, legalEntity: content.account.legal_entity },
         period: invoice.period,
@@ -81,6 +88,7 @@ export async function creditInvoice(
       },
       decision.lines,
     );
+    const draft = content.sections ? withSections(note_, content.sections) : note_;
     const [issued] = await numberAndInsert(
       tx,
       [
@@ -119,7 +127,10 @@ export async function creditInvoice(
   });
 }
 
-/** Take a document back. It keeps its number and content; its usage is free to be invoiced again under a new number. */
+/**
+ * Take a document back. It keeps its number and content; its usage is free to be invoiced again under a new number. With a
+ * consolidated document go the statements beside it.
+ */
 export async function voidInvoice(
   env: Env,
   order: { readonly orgId: string; readonly invoice: string; readonly reason: string },
@@ -156,6 +167,7 @@ async function changeStatus(
 ): Promise<StoredInvoice> {
   return transaction(env.store.db, async (tx) => {
     const { invoice, sequence } = await lockForCorrection(tx, order.orgId, order.invoice);
+    refuseStatement(invoice);
     if (!move.from.includes(invoice.status))
       throw new Problem(
         "invoice_status_conflict",
@@ -178,6 +190,7 @@ async function changeStatus(
     }
     const voidedAfter = move.to === "void" ? sequence : null;
     await markInvoice(tx, invoice.orgId, invoice.invoiceId, move.to, voidedAfter);
+    if (move.to === "void") await voidStatements(tx, invoice);
     await appendAudit(tx, env.id, invoice.orgId, [
       {
         at: now,
@@ -192,7 +205,31 @@ async function changeStatus(
   });
 }
 
-/** Hold the document and its account, so that nothing else is put on it meanwhile. */
+/** A part of a document cannot be taken back by itself: another account's invoice asks for it. */
+export function refuseStatement(invoice: StoredInvoice): void {
+  const { paid_by: payer } = invoice.content;
+  if (payer)
+    throw new Problem(
+      "invoice_paid_by_another",
+      `${invoice.number} is a statement: ${payer.invoice ?? "the invoice"} of ${payer.name} asks for its money`,
+    );
+}
+
+async function voidStatements(tx: Tx, whole: StoredInvoice): Promise<void> {
+  if (!whole.content.sections) return;
+  const statements = await listStatements(tx, whole.invoiceId);
+  const sequences = await lockDocuments(tx, statements);
+  for (const one of statements)
+    await markInvoice(
+      tx,
+      one.orgId,
+      one.invoiceId,
+      "void",
+      sequences.get(accountKeyText(one.orgId, one.accountId)) ?? 0n,
+    );
+}
+
+/** Hold the document and its accounts, so that nothing else is put on them meanwhile. */
 async function lockForCorrection(
   tx: Tx,
   orgId: string,
@@ -200,7 +237,9 @@ async function lockForCorrection(
 ): Promise<{ invoice: StoredInvoice; sequence: bigint }> {
   const found = await findInvoice(tx, orgId, idOrNumber);
   if (!found) throw new Problem("invoice_not_found", `there is no invoice ${idOrNumber}`);
-  const sequences = await lockDocuments(tx, [found]);
+  // All at once, in one order: the accounts of its sections too.
+  const statements = found.content.sections ? await listStatements(tx, found.invoiceId) : [];
+  const sequences = await lockDocuments(tx, [found, ...statements]);
   const invoice = await lockInvoice(tx, orgId, found.invoiceId);
   assert(invoice, "documents are never deleted");
   return { invoice, sequence: sequences.get(accountKeyText(orgId, invoice.accountId)) ?? 0n };

@@ -1,5 +1,14 @@
 import {
+  paidWithin,
+  paidFor,
+  payersMark,
+  type Stretch,
+  stretchesOf,
+} from "../domain/accounts/index.ts";
+import {
+  type BilledPeriod,
   type Charge,
+  consolidate,
   contradictions,
   type Draft,
   draft,
@@ -15,6 +24,7 @@ import {
   type Rate,
 } from "../domain/invoicing/index.ts";
 import { contains, type Instant, type Period } from "../kit/time.ts";
+import { accountKeyOf, loadPayerBook } from "../store/account-payers.ts";
 import type { StoredCatalog } from "../store/catalog.ts";
 import type { Db } from "../store/connect.ts";
 import {
@@ -24,11 +34,13 @@ import {
   type Billed,
   loadBilled,
   loadBindings,
+  listAccountsToInvoice,
   loadExisting,
   loadHeads,
   loadLateDays,
   loadVoidRestatements,
   nothingBilled,
+  paidKeyText,
 } from "../store/invoice-facts.ts";
 import { measureWindows, type UsageWindow } from "../store/invoice-usage.ts";
 import { type ChargeSpan, loadOtherCharges } from "./charge-sources.ts";
@@ -47,8 +59,17 @@ export type DraftRequest = {
 export type DraftScope = {
   readonly of: AccountToInvoice;
   readonly period: Period;
-  /** The period itself, and every closed one that late events touched. */
-  readonly periods: readonly Period[];
+  /**
+   * The period itself, and every closed one that late events touched; of each what the payer pays for. Empty: somebody else
+   * pays for all of it.
+   */
+  readonly periods: readonly BilledPeriod[];
+  /** Who is asked for the money: null for the account itself, else organization and account. */
+  readonly paidBy: string | null;
+  /** The accounts that this one pays for: each is drafted by itself, and has a section on this one's document. */
+  readonly sections: readonly DraftScope[];
+  /** What is known of who pays for whom, as text: when it changes, the draft is of yesterday. Empty when not yet issued. */
+  readonly payers: string;
   readonly priceBook: string;
   readonly offers: readonly Offer[];
   /** Who issues to whom: today's, or those that a document was issued with. */
@@ -95,6 +116,14 @@ export type Measure = (
   windows: readonly UsageWindow[],
 ) => Promise<ReadonlyMap<string, readonly Measured[]>>;
 
+/** An account to look at on a document: the one it goes to, or one of those that it pays for. */
+type Leaf = {
+  readonly of: AccountToInvoice;
+  readonly request: DraftRequest;
+  readonly paidBy: string | null;
+  readonly stretches: readonly Stretch[];
+};
+
 /** Work out what each draft has to look at: how far documents have come, and which closed periods late events touched. */
 async function scopeDrafts(
   db: Db,
@@ -102,52 +131,120 @@ async function scopeDrafts(
   requests: readonly DraftRequest[],
   history: History,
 ): Promise<DraftScope[]> {
-  const keys = requests.map((request) => keyOf(request.of));
+  const groups = await gatherLeaves(db, requests);
+  const leaves = groups.flatMap((group) => group.leaves);
+  const keys = leaves.map(paidKeyOf);
   const heads = await loadHeads(db, keys);
   const billed = await loadBilled(db, keys);
   const parties = await loadParties(
     db,
     requests.map((request) => request.of.account),
   );
-  const facts = requests.map((request) => {
-    const key = textOf(request.of);
-    return { request, seq: heads.get(key) ?? 0n, billed: billed.get(key) ?? nothingBilled };
-  });
+  const facts = leaves.map((leaf) => ({
+    leaf,
+    seq: heads.get(textOf(leaf.of)) ?? 0n,
+    billed: billed.get(paidKeyText(paidKeyOf(leaf))) ?? nothingBilled,
+  }));
   const late = await loadLateDays(
     db,
     facts
-      .filter((one) => one.billed.invoicedUntil !== null || one.request.foldsOlder)
+      .filter((one) => one.billed.invoicedUntil !== null || one.leaf.request.foldsOlder)
       .filter((one) => history === "all" || one.seq > one.billed.seq)
       .map((one) => ({
-        ...keyOf(one.request.of),
+        ...keyOf(one.leaf.of),
         since: history === "all" ? 0n : one.billed.seq,
         until: one.seq,
-        before: one.request.period.startsAt,
+        before: one.leaf.request.period.startsAt,
       })),
   );
   const reopened = await loadVoidRestatements(db, keys);
-  return facts.map(({ request, seq, billed: before }) => {
-    const touched = touchedPeriods(request, before, [
-      ...(late.get(textOf(request.of)) ?? []),
-      ...(reopened.get(textOf(request.of)) ?? []),
-    ]);
-    const priceBook = bookFor(catalog, request.of.priceBook, request.of.account.currency);
+  const scopes = new Map(
+    facts.map(({ leaf, seq, billed: before }): [Leaf, DraftScope] => {
+      const { of, request, paidBy, stretches } = leaf;
+      const touched = touchedPeriods(leaf, before, [
+        ...(late.get(textOf(of)) ?? []),
+        ...(reopened.get(textOf(of)) ?? []),
+      ]);
+      const priceBook = bookFor(catalog, of.priceBook, of.account.currency);
+      const payer = textOf(request.of);
+      const scope: DraftScope = {
+        of,
+        period: request.period,
+        periods: [...touched, request.period].flatMap((span) => partsOf(stretches, payer, span)),
+        paidBy,
+        sections: [],
+        payers: "",
+        priceBook,
+        offers: readOffers(catalog, priceBook),
+        parties: parties.get(payer) as Parties,
+        seq,
+        sequence: before.sequence,
+      };
+      return [leaf, scope];
+    }),
+  );
+  return groups.map(({ leaves: [own, ...others], payers }) => ({
+    ...(scopes.get(own as Leaf) as DraftScope),
+    sections: others.map((leaf) => scopes.get(leaf) as DraftScope),
+    payers,
+  }));
+}
+
+/** The accounts on each document: the one it goes to, then those it pays for, in the order of their names. */
+async function gatherLeaves(
+  db: Db,
+  requests: readonly DraftRequest[],
+): Promise<{ leaves: readonly Leaf[]; payers: string }[]> {
+  const book = await loadPayerBook(
+    db,
+    requests.map((request) => keyOf(request.of)),
+  );
+  const members = requests.map((request) =>
+    paidFor(book, textOf(request.of), request.period.endsAt),
+  );
+  const accounts = new Map(
+    (await listAccountsToInvoice(db, [...new Set(members.flat())].map(accountKeyOf))).map((of) => [
+      textOf(of),
+      of,
+    ]),
+  );
+  return requests.map((request, i) => {
+    const payer = textOf(request.of);
+    const others = (members[i] ?? [])
+      .flatMap((ref) => accounts.get(ref) ?? [])
+      .toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+    const leaf = (of: AccountToInvoice, paidBy: string | null): Leaf => ({
+      of,
+      request,
+      paidBy,
+      stretches: book.size === 0 ? [] : stretchesOf(book, textOf(of)),
+    });
     return {
-      of: request.of,
-      period: request.period,
-      periods: [...touched, request.period],
-      priceBook,
-      offers: readOffers(catalog, priceBook),
-      parties: parties.get(textOf(request.of)) as Parties,
-      seq,
-      sequence: before.sequence,
+      leaves: [leaf(request.of, null), ...others.map((of) => leaf(of, payer))],
+      payers: payersMark(book, payer),
     };
   });
 }
 
+const nameOf = ({ account }: AccountToInvoice): string => `${account.slug} ${account.accountId}`;
+
+/** What of a period the payer pays for; all of it as it is, where nobody else ever does. */
+export function partsOf(
+  stretches: readonly Stretch[],
+  payer: string,
+  span: Period,
+): BilledPeriod[] {
+  if (stretches.length === 0) return [span];
+  return paidWithin(stretches, payer, span).map((part) =>
+    part.startsAt === span.startsAt && part.endsAt === span.endsAt
+      ? span
+      : { ...part, partOf: span },
+  );
+}
+
 // A period that still waits for an invoice of its own will find the late events there.
-function touchedPeriods(request: DraftRequest, billed: Billed, late: readonly Instant[]): Period[] {
-  const { calendar } = request.of.account;
+function touchedPeriods({ of, request }: Leaf, billed: Billed, late: readonly Instant[]): Period[] {
+  const { calendar } = of.account;
   const touched = new Map<Instant, Period>();
   for (const at of late) {
     const span = periodAt(calendar, at);
@@ -166,6 +263,37 @@ export async function draftScopes(
   measure: Measure,
   rate: Rate,
 ): Promise<Drafted[]> {
+  const leaves = scopes.flatMap((scope) => [scope, ...scope.sections]);
+  const drafted = await draftLeaves(db, leaves, measure, rate);
+  return scopes.map((scope) => {
+    const [own, ...parts] = [scope, ...scope.sections].map((one) => drafted.get(one) as LeafDraft);
+    const made = consolidate(
+      (own as LeafDraft).draft,
+      parts.map((part) => part.draft),
+      scope.parties,
+    );
+    const objections = [
+      ...(own as LeafDraft).objections,
+      ...parts.flatMap((part) =>
+        part.objections.map((text) => `${part.draft.account.slug}: ${text}`),
+      ),
+    ];
+    return {
+      scope,
+      draft: made,
+      contradictions: made.obstacle === null ? objections : [...objections, made.obstacle],
+    };
+  });
+}
+
+type LeafDraft = { readonly draft: Draft; readonly objections: readonly string[] };
+
+async function draftLeaves(
+  db: Db,
+  scopes: readonly DraftScope[],
+  measure: Measure,
+  rate: Rate,
+): Promise<Map<DraftScope, LeafDraft>> {
   const spans = scopes.flatMap((scope) =>
     scope.periods.map((period) => ({
       ...keyOf(scope.of),
@@ -201,27 +329,24 @@ export async function draftScopes(
     found.objections.push(...objections);
     if (objections.length === 0) found.expected.push(...expectedCharges(facts, rate));
   });
-  return scopes.map((scope) => {
-    const made = draft({
-      account: scope.of.account,
-      period: scope.period,
-      expected: charges.get(scope)?.expected ?? [],
-      existing: (existing.get(textOf(scope.of)) ?? []).filter((one) =>
-        scope.periods.some((period) => contains(period, one.period.startsAt)),
-      ),
-      offers: scope.offers,
-      priceBook: scope.priceBook,
-      parties: scope.parties,
-      bindings: bindings.get(textOf(scope.of)) ?? [],
-      watermark: { seq: scope.seq },
-    });
-    const objections = charges.get(scope)?.objections ?? [];
-    return {
-      scope,
-      draft: made,
-      contradictions: made.obstacle === null ? objections : [...objections, made.obstacle],
-    };
-  });
+  return new Map(
+    scopes.map((scope) => {
+      const made = draft({
+        account: scope.of.account,
+        period: scope.period,
+        expected: charges.get(scope)?.expected ?? [],
+        existing: (existing.get(textOf(scope.of)) ?? []).filter((one) =>
+          scope.periods.some((period) => contains(period, one.period.startsAt)),
+        ),
+        offers: scope.offers,
+        priceBook: scope.priceBook,
+        parties: scope.parties,
+        bindings: bindings.get(textOf(scope.of)) ?? [],
+        watermark: { seq: scope.seq },
+      });
+      return [scope, { draft: made, objections: charges.get(scope)?.objections ?? [] }];
+    }),
+  );
 }
 
 function windowsOf(span: ChargeSpan & { scope: DraftScope }): UsageWindow[] {
@@ -242,6 +367,7 @@ function windowsOf(span: ChargeSpan & { scope: DraftScope }): UsageWindow[] {
   });
 }
 
+const paidKeyOf = ({ of, paidBy }: Leaf) => ({ ...keyOf(of), paidBy });
 const keyOf = (of: AccountToInvoice): AccountKey => ({
   orgId: of.account.orgId,
   accountId: of.account.accountId,

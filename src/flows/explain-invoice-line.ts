@@ -2,6 +2,7 @@ import { readMeter } from "../domain/catalog/index.ts";
 import type { ContentLine } from "../domain/invoicing/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import { instant, type Period } from "../kit/time.ts";
+import type { Db } from "../store/connect.ts";
 import { loadSeenBefore } from "../store/invoice-facts.ts";
 import { findInvoice, type StoredInvoice } from "../store/invoices.ts";
 import {
@@ -46,19 +47,20 @@ export async function explainInvoiceLine(
       (one) => (one as { key?: string }).key === line.meter,
     );
     const { meter } = readMeter(definition);
-    if (!meter || invoice.watermarkSeq === null) return { invoice, line, buckets: [], events: [] };
+    const of = await holderOf(db, invoice, line);
+    if (!meter || of.watermarkSeq === null) return { invoice, line, buckets: [], events: [] };
 
     const period: Period = {
       startsAt: instant(line.period.starts_at),
       endsAt: instant(line.period.ends_at),
     };
     const what = {
-      orgId,
-      accountId: invoice.accountId,
+      orgId: of.orgId,
+      accountId: of.accountId,
       meter,
       period,
-      sinceSeq: line.basis === "restatement" ? await loadSeenBefore(db, invoice) : 0n,
-      untilSeq: invoice.watermarkSeq,
+      sinceSeq: line.basis === "restatement" ? await loadSeenBefore(db, of) : 0n,
+      untilSeq: of.watermarkSeq,
     };
     return {
       invoice,
@@ -69,4 +71,11 @@ export async function explainInvoiceLine(
       events: await pageExplainedEvents(db, { ...what, after: page.after, limit: page.limit }),
     };
   });
+}
+
+/** The document of the account whose usage a line charges: on a consolidated invoice, the statement of its section. */
+async function holderOf(db: Db, invoice: StoredInvoice, line: ContentLine): Promise<StoredInvoice> {
+  const section = invoice.content.sections?.find((one) => one.account === line.section);
+  if (!section || section.statement === null) return invoice;
+  return (await findInvoice(db, section.organization, section.statement)) ?? invoice;
 }

@@ -47,7 +47,12 @@ export async function issueInvoice(
       case "already":
         return { invoiceId: result.invoiceId, isNew: false };
       case "empty":
-        throw new Problem("nothing_to_invoice");
+        throw new Problem(
+          "nothing_to_invoice",
+          drafted.scope.periods.some((part) => part.startsAt >= period.startsAt)
+            ? undefined
+            : `another account pays for ${of.account.slug} in this period: its section is on that one's invoice`,
+        );
       case "stale":
         continue;
     }

@@ -2,14 +2,17 @@ import {
   type DocumentKind,
   type Draft,
   finalize,
+  finalizeStatement,
   type Issued,
   type IssuedContent,
   isEmpty,
   seriesFor,
 } from "../domain/invoicing/index.ts";
+import { payersMark } from "../domain/accounts/index.ts";
 import type { MakeId } from "../kit/ids.ts";
 import type { Instant } from "../kit/time.ts";
 import type { Database, Tx } from "../store/connect.ts";
+import { loadPayerBook } from "../store/account-payers.ts";
 import { accountKeyText } from "../store/invoice-facts.ts";
 import {
   insertIssued,
@@ -21,7 +24,7 @@ import {
   type ToInsert,
 } from "../store/invoices.ts";
 import { transaction } from "../store/transaction.ts";
-import type { Drafted } from "./draft-invoices.ts";
+import type { Drafted, DraftScope } from "./draft-invoices.ts";
 import { queueDocumentMails } from "./queue-document-mails.ts";
 
 /** What became of one draft. */
@@ -29,7 +32,7 @@ export type IssueResult =
   | { readonly kind: "issued"; readonly invoiceId: string; readonly issued: Issued }
   /** The period has its invoice already: this one, from an earlier run. */
   | { readonly kind: "already"; readonly invoiceId: string }
-  /** Another document of the account came in between: draft again. */
+  /** Another document of one of the accounts came in between, or somebody else pays now: draft again. */
   | { readonly kind: "stale" }
   /** Nothing was owed, and the account wants no zero statements. */
   | { readonly kind: "empty" };
@@ -53,19 +56,33 @@ export async function issueInvoices(
       accountId: scope.of.account.accountId,
       period: scope.period,
     }));
-    const last = await lockDocuments(tx, spans);
+    const last = await lockDocuments(
+      tx,
+      drafted.flatMap(({ scope }) => [keyOf(scope), ...scope.sections.map(keyOf)]),
+    );
     const invoiced = await listInvoiced(tx, spans);
+    const payers = await loadPayerBook(tx, spans);
+    // An account may stand on its own invoice and on its payer's: they take turns, so that its documents have an order.
+    const taken = new Set<string>();
+    const isStale = (one: DraftScope): boolean =>
+      taken.has(textOf(one)) || (last.get(textOf(one)) ?? 0n) !== one.sequence;
     const results: IssueResult[] = [];
     const toNumber: { at: number; one: Drafted }[] = [];
     drafted.forEach((one, i) => {
       const { orgId, accountId } = one.scope.of.account;
       const there = invoiced.get(periodKeyText(orgId, accountId, one.scope.period.startsAt));
-      const sequence = last.get(accountKeyText(orgId, accountId)) ?? 0n;
+      const onPaper = [one.scope, ...billedSections(one)];
       if (there !== undefined) results[i] = { kind: "already", invoiceId: there };
-      else if (sequence !== one.scope.sequence) results[i] = { kind: "stale" };
-      else if (isEmpty(one.draft) && !one.scope.of.account.zeroInvoices)
-        results[i] = { kind: "empty" };
-      else toNumber.push({ at: i, one });
+      else if (
+        [one.scope, ...one.scope.sections].some(isStale) ||
+        payersMark(payers, textOf(one.scope)) !== one.scope.payers
+      )
+        results[i] = { kind: "stale" };
+      else if (isEmpty(one.draft) && !wantsZeroInvoice(one.scope)) results[i] = { kind: "empty" };
+      else {
+        for (const scope of onPaper) taken.add(textOf(scope));
+        toNumber.push({ at: i, one });
+      }
     });
     const issued = await numberAndInsert(
       tx,
@@ -74,6 +91,10 @@ export async function issueInvoices(
         kind: "invoice" as const,
         draft: one.draft,
         sequence: one.scope.sequence + 1n,
+        statements: billedSections(one).map((scope) => ({
+          id: env.id("statement"),
+          sequence: scope.sequence + 1n,
+        })),
         createdBy,
       })),
       now,
@@ -86,6 +107,26 @@ export async function issueInvoices(
   });
 }
 
+const keyOf = ({ of }: DraftScope) => ({
+  orgId: of.account.orgId,
+  accountId: of.account.accountId,
+});
+const textOf = (scope: DraftScope): string => {
+  const { orgId, accountId } = keyOf(scope);
+  return accountKeyText(orgId, accountId);
+};
+
+/** The scopes of a draft's statements, in their order. */
+const billedSections = ({ scope, draft }: Drafted): DraftScope[] =>
+  (draft.statements ?? []).flatMap(
+    (statement) => scope.sections.find((one) => textOf(one) === keyTextOf(statement)) ?? [],
+  );
+const keyTextOf = ({ account }: Draft): string => accountKeyText(account.orgId, account.accountId);
+
+// An account that others pay for throughout the period has nothing to state.
+const wantsZeroInvoice = ({ of, period, periods }: DraftScope): boolean =>
+  of.account.zeroInvoices && periods.some((part) => part.startsAt >= period.startsAt);
+
 /** A document about to get its number. Its account is locked by `lockDocuments`. */
 export type Numberable = {
   readonly invoiceId: string;
@@ -94,6 +135,8 @@ export type Numberable = {
   readonly sequence: bigint;
   readonly note?: Pick<IssuedContent, "corrects" | "reason">;
   readonly reasonCode?: string;
+  /** For each statement of a consolidated draft, in their order; their accounts are locked too. */
+  readonly statements?: readonly { readonly id: string; readonly sequence: bigint }[];
   readonly createdBy: string;
 };
 
@@ -127,6 +170,14 @@ export async function numberAndInsert(
         ...(one.note?.corrects ? { correctsId: one.note.corrects.id } : {}),
         ...(one.reasonCode ? { reasonCode: one.reasonCode } : {}),
       });
+      (one.statements ?? []).forEach(({ id, sequence }, index) =>
+        rows.push({
+          issued: finalizeStatement(document, index, id),
+          sequence,
+          createdBy: one.createdBy,
+          statementOf: document.invoiceId,
+        }),
+      );
     }
     await saveSeries(tx, series, n);
   }

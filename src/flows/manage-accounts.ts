@@ -38,11 +38,13 @@ import {
   lockAccount,
   saveAccount,
 } from "../store/accounts.ts";
+import { findPayable } from "../store/account-payers.ts";
 import { appendAudit } from "../store/audit.ts";
 import type { Db, Tx } from "../store/connect.ts";
 import { lockOrganization } from "../store/organizations.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
 import { subscribeToDefaults } from "./change-subscription.ts";
+import { changePayer } from "./choose-payer.ts";
 import type { Env } from "./env.ts";
 
 /** What whoever runs an organization may say about its accounts. */
@@ -249,7 +251,7 @@ export async function archiveAccount(
   });
 }
 
-/** Let a parent pay for an account, or nobody but itself. */
+/** Let a parent pay for an account from now on, or nobody but itself. */
 export async function moveAccount(
   env: Env,
   author: Author,
@@ -273,6 +275,8 @@ export async function moveAccount(
     } else if (before.status === "archived") {
       throw new Problem("account_archived");
     }
+    const payer = parentId === null ? null : await findPayable(tx, organizationId, parentId);
+    await changePayer(env, tx, author, organizationId, before.id, payer ?? null, null);
     const after = { ...before, parentId };
     await saveAccount(tx, after);
     await record(env, tx, author, "account.moved", before, after);

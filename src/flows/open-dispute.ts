@@ -10,7 +10,7 @@ import { appendAudit } from "../store/audit.ts";
 import { type Dispute, insertDispute, insertDisputeMessage, type Side } from "../store/disputes.ts";
 import { lockInvoice, type StoredInvoice } from "../store/invoices.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
-import { creditedSoFar } from "./correct-invoice.ts";
+import { creditedSoFar, refuseStatement } from "./correct-invoice.ts";
 import type { Env } from "./env.ts";
 
 export type DisputeOrder = {
@@ -39,6 +39,7 @@ export async function openDispute(
     return await transaction(env.store.db, async (tx) => {
       const invoice = await lockInvoice(tx, order.orgId, order.invoice);
       if (!invoice) throw new Problem("invoice_not_found", `there is no invoice ${order.invoice}`);
+      refuseStatement(invoice);
       if (invoice.kind === "credit_note" || invoice.status === "void")
         throw new Problem(
           "invoice_status_conflict",

@@ -1,8 +1,15 @@
 import { type Draft, periodAt, type Stage, stageOf } from "../domain/invoicing/index.ts";
+import { payerAt } from "../domain/accounts/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
-import type { Instant } from "../kit/time.ts";
+import type { Instant, Period } from "../kit/time.ts";
+import { accountKeyOf, loadPayerBook } from "../store/account-payers.ts";
 import { getCatalog } from "../store/catalog.ts";
-import { findAccountToInvoice, type AccountToInvoice } from "../store/invoice-facts.ts";
+import {
+  accountKeyText,
+  findAccountToInvoice,
+  listAccountsToInvoice,
+  type AccountToInvoice,
+} from "../store/invoice-facts.ts";
 import { snapshot } from "../store/transaction.ts";
 import { type Drafted, draftInvoices } from "./draft-invoices.ts";
 import type { Env } from "./env.ts";
@@ -22,11 +29,30 @@ export async function previewInvoice(
   at: Instant = now,
 ): Promise<Preview> {
   const { drafted, of } = await draftFor(env, orgId, account, now, at);
-  return {
-    stage: stageOf(of.account, drafted.scope.period, now),
-    draft: drafted.draft,
-    contradictions: drafted.contradictions,
-  };
+  const stage = stageOf(of.account, drafted.scope.period, now);
+  const payer = await payerOf(env, of, drafted.scope.period);
+  const part =
+    payer &&
+    (
+      await draftFor(env, payer.account.orgId, payer.account.accountId, now, at)
+    ).drafted.draft.statements?.find(
+      (statement) => statement.account.accountId === of.account.accountId,
+    );
+  return { stage, draft: part ?? drafted.draft, contradictions: drafted.contradictions };
+}
+
+/** Who is asked for an account's money at the end of a period, when it is not the account itself. */
+async function payerOf(
+  env: Env,
+  { account }: AccountToInvoice,
+  period: Period,
+): Promise<AccountToInvoice | undefined> {
+  const key = accountKeyText(account.orgId, account.accountId);
+  const book = await loadPayerBook(env.store.db, [account]);
+  const payer = payerAt(book, key, (period.endsAt - 1) as Instant);
+  if (payer === key) return undefined;
+  const [of] = await listAccountsToInvoice(env.store.db, [accountKeyOf(payer)]);
+  return of;
 }
 
 /** The draft of the period that contains a moment, for an account by id or slug. */

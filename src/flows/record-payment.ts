@@ -27,6 +27,7 @@ import { withheldMinor } from "../store/disputes.ts";
 import { appendTransactions } from "../store/journal.ts";
 import { insertPayment, listPayments, type Payment } from "../store/payments.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
+import { refuseStatement } from "./correct-invoice.ts";
 import type { Env } from "./env.ts";
 
 export type PaymentOrder = {
@@ -65,6 +66,7 @@ export async function recordPayment(
       const locked = await lockInvoice(tx, order.orgId, order.invoice);
       if (!locked || locked.number === null)
         throw new Problem("invoice_not_found", `there is no invoice ${order.invoice}`);
+      refuseStatement(locked);
       refuseUnpayable(locked);
       const before = await balanceOf(tx, locked);
       const offered = discountOffered(locked, before, order.receivedOn);
@@ -128,7 +130,8 @@ async function balanceOf(db: Db, invoice: StoredInvoice): Promise<Balance> {
     code,
     payments.flatMap((payment) => [payment.applied, payment.discount]),
   );
-  const isOwed = invoice.kind !== "credit_note" && invoice.status !== "void";
+  const isOwed =
+    invoice.kind !== "credit_note" && invoice.kind !== "statement" && invoice.status !== "void";
   const open = isOwed ? openOf(invoice.total, settled, credited) : nothing(code);
   const disputed = money(code, await withheldMinor(db, invoice.orgId, invoice.invoiceId));
   return { invoice, payments, credited, open, disputed, askable: askableOf(open, disputed) };

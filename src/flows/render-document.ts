@@ -7,6 +7,7 @@ import {
   paperAsCsv,
   paperAsHtml,
   paperOf,
+  sectionNames,
   ublObstacles,
 } from "../domain/paper/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
@@ -15,7 +16,7 @@ import { writeUbl } from "../gateways/ubl.ts";
 import { add, zero } from "../kit/decimal.ts";
 import { dayAt, instant, windowsOf } from "../kit/time.ts";
 import type { Db } from "../store/connect.ts";
-import { findInvoice, type StoredInvoice } from "../store/invoices.ts";
+import { findInvoice, listStatements, type StoredInvoice } from "../store/invoices.ts";
 import { measureWindows } from "../store/invoice-usage.ts";
 import { projectNames } from "../store/projects.ts";
 import { snapshot } from "../store/transaction.ts";
@@ -81,8 +82,25 @@ export async function readPaper(env: Env, orgId: string, idOrNumber: string): Pr
     const invoice = await findInvoice(db, orgId, idOrNumber);
     if (!invoice || invoice.number === null)
       throw new Problem("invoice_not_found", `there is no issued document ${idOrNumber}`);
-    return paperOf(invoice.content, { annex: await annexOf(db, invoice) });
+    return paperOf(invoice.content, { annex: await annexOfAll(db, invoice) });
   });
+}
+
+/** The usage of everybody on the document; where they are several, each project says whose it is. */
+async function annexOfAll(db: Db, invoice: StoredInvoice): Promise<AnnexRow[]> {
+  const { sections } = invoice.content;
+  if (!sections) return annexOf(db, invoice);
+  const names = sectionNames(invoice.content);
+  const statements = await listStatements(db, invoice.invoiceId);
+  const rows: AnnexRow[] = [];
+  for (const { account } of sections) {
+    const of =
+      account === invoice.accountId ? invoice : statements.find((one) => one.accountId === account);
+    if (!of) continue;
+    const own = await annexOf(db, of);
+    rows.push(...own.map((row) => ({ ...row, project: `${names.get(account)} · ${row.project}` })));
+  }
+  return rows;
 }
 
 /** Usage per project, meter and day of the account's zone: what the lines add up from. */

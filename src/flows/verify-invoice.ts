@@ -1,3 +1,4 @@
+import { stretchesOf } from "../domain/accounts/index.ts";
 import { readMeter } from "../domain/catalog/index.ts";
 import {
   compareContents,
@@ -16,12 +17,13 @@ import { contains, instant, type Instant, type Period } from "../kit/time.ts";
 import { readDecimal } from "../store/columns.ts";
 import { getCatalog, type StoredCatalog, type StoredPrice } from "../store/catalog.ts";
 import type { Db } from "../store/connect.ts";
-import { findAccountToInvoice } from "../store/invoice-facts.ts";
-import { findInvoice, listLines, type StoredInvoice } from "../store/invoices.ts";
+import { accountKeyOf, loadPayerBook } from "../store/account-payers.ts";
+import { accountKeyText, findAccountToInvoice } from "../store/invoice-facts.ts";
+import { findInvoice, listLines, listStatements, type StoredInvoice } from "../store/invoices.ts";
 import { measureWindowsAgain } from "../store/invoice-usage.ts";
 import { snapshot } from "../store/transaction.ts";
 import { compareRollups } from "../store/usage-proof.ts";
-import { type DraftScope, draftScopes } from "./draft-invoices.ts";
+import { type DraftScope, draftScopes, partsOf } from "./draft-invoices.ts";
 import type { Env } from "./env.ts";
 import { rateIndependently } from "./rate-independently.ts";
 import { readOffers } from "./read-offers.ts";
@@ -33,6 +35,7 @@ export const checkNames = [
   "content hash",
   "stored lines",
   "sums",
+  "sections",
   "prices",
   "meters",
   "recomputation",
@@ -73,6 +76,7 @@ export async function verifyStored(
     { name: "content hash", mismatches: hashFaults(invoice) },
     { name: "stored lines", mismatches: await lineFaults(db, invoice) },
     { name: "sums", mismatches: sumFaults(invoice) },
+    { name: "sections", mismatches: await sectionFaults(db, invoice) },
     { name: "prices", mismatches: priceFaults(invoice.content, catalog) },
     { name: "meters", mismatches: meterFaults(invoice.content, catalog) },
     { name: "recomputation", mismatches: await recomputationFaults(db, catalog, invoice) },
@@ -186,10 +190,16 @@ async function recomputationFaults(
   catalog: StoredCatalog,
   invoice: StoredInvoice,
 ): Promise<Mismatch[]> {
-  const scope = await scopeOf(db, catalog, invoice);
+  const whole = await wholeOf(db, invoice);
+  const scope = whole && (await scopeOf(db, catalog, whole));
   if (!scope) return [];
   const [again] = await draftScopes(db, [scope], measureWindowsAgain, rateIndependently);
   if (!again) return [];
+  if (whole !== invoice) {
+    // A statement is a part of the document that asks for its money: so is its tax.
+    const part = again.draft.statements?.find((one) => one.account.accountId === invoice.accountId);
+    return compareContents(invoice.content, part?.content ?? nothingOnIt);
+  }
   const derived = new Set(again.draft.content.lines.map((line) => line.cause));
   const own = invoice.content.lines.filter((line) => line.basis !== "concession");
   if (own.length === invoice.content.lines.length || derived.size > 0)
@@ -197,12 +207,84 @@ async function recomputationFaults(
   return [];
 }
 
+const nothingOnIt = { lines: [], subtotal: "0", tax: "0", total: "0" };
+
+/** The document that asks for the money: of a statement, the payer's. */
+async function wholeOf(db: Db, invoice: StoredInvoice): Promise<StoredInvoice | undefined> {
+  if (invoice.paidBy === null || invoice.statementOf === null) return invoice;
+  return findInvoice(db, accountKeyOf(invoice.paidBy).orgId, invoice.statementOf);
+}
+
+/** A section and the statement beside it are the same lines with the same sums, to the last minor unit. */
+async function sectionFaults(db: Db, invoice: StoredInvoice): Promise<Mismatch[]> {
+  const whole = await wholeOf(db, invoice);
+  if (!whole)
+    return [
+      { where: "paid by", stored: invoice.statementOf ?? "", recomputed: "no such document" },
+    ];
+  const { content } = whole;
+  const code = currency(content.currency);
+  const faults: Mismatch[] = [];
+  for (const section of content.sections ?? []) {
+    const lines = content.lines.filter((line) => line.section === section.account);
+    const where = `section ${section.slug}`;
+    const summed = formatMoney(
+      sumMoney(
+        code,
+        lines.map((line) => parseMoney(line.amount, code)),
+      ),
+    );
+    if (summed !== section.subtotal)
+      faults.push({ where: `${where}, subtotal`, stored: section.subtotal, recomputed: summed });
+    if (section.statement === null) continue;
+    const statement = await findInvoice(db, section.organization, section.statement);
+    const kept = statement?.content ?? nothingOnIt;
+    const inOwn = kept.lines.map((line) => ({ ...line, section: section.account }));
+    for (const fault of compareContents({ ...section, lines }, { ...kept, lines: inOwn }))
+      faults.push({ ...fault, where: `${where}, ${fault.where}` });
+  }
+  for (const field of ["subtotal", "tax", "total"] as const) {
+    if (!content.sections) continue;
+    const summed = formatMoney(
+      sumMoney(
+        code,
+        content.sections.map((section) => parseMoney(section[field], code)),
+      ),
+    );
+    if (summed !== content[field])
+      faults.push({
+        where: `sum of sections, ${field}`,
+        stored: content[field],
+        recomputed: summed,
+      });
+  }
+  return faults;
+}
+
+/** What a consolidated document looked at: the payer's own usage, and what each statement beside it says of its account. */
 async function scopeOf(
   db: Db,
   catalog: StoredCatalog,
   invoice: StoredInvoice,
 ): Promise<DraftScope | undefined> {
+  const own = await leafScopeOf(db, catalog, invoice);
+  if (!own || !invoice.content.sections) return own;
+  const sections: DraftScope[] = [];
+  for (const { organization, statement } of invoice.content.sections) {
+    const stored = statement === null ? undefined : await findInvoice(db, organization, statement);
+    const part = stored && (await leafScopeOf(db, catalog, stored));
+    if (part) sections.push({ ...part, parties: own.parties });
+  }
+  return { ...own, sections };
+}
+
+async function leafScopeOf(
+  db: Db,
+  catalog: StoredCatalog,
+  invoice: StoredInvoice,
+): Promise<DraftScope | undefined> {
   const { content, orgId, accountId } = invoice;
+  const self = accountKeyText(orgId, accountId);
   // A concession follows from a decision, not from usage.
   if (invoice.watermarkSeq === null || content.lines.every((line) => line.basis === "concession"))
     return undefined;
@@ -215,15 +297,23 @@ async function scopeOf(
   };
   const starts = new Map<Instant, Period>([[invoice.period.startsAt, invoice.period]]);
   for (const line of content.lines) {
+    if (line.section !== undefined && line.section !== accountId) continue;
     const at = instant(line.period.starts_at);
     if (contains(invoice.period, at)) continue;
     const span = periodAt(calendar, at);
     starts.set(span.startsAt, span);
   }
+  const book = await loadPayerBook(db, [invoice]);
+  const stretches = book.size === 0 ? [] : stretchesOf(book, self);
   return {
     of: { ...of, account: { ...of.account, calendar, netDays: content.account.net_days } },
     period: invoice.period,
-    periods: [...starts.values()].toSorted((a, b) => a.startsAt - b.startsAt),
+    periods: [...starts.values()]
+      .toSorted((a, b) => a.startsAt - b.startsAt)
+      .flatMap((span) => partsOf(stretches, invoice.paidBy ?? self, span)),
+    paidBy: invoice.paidBy,
+    sections: [],
+    payers: "",
     priceBook: content.account.price_book,
     offers: readOffers(asIssued(catalog, invoice), content.account.price_book),
     parties: partiesOf(content.parties),
@@ -262,13 +352,23 @@ function asIssued(catalog: StoredCatalog, invoice: StoredInvoice): StoredCatalog
   return { ...catalog, prices, meters };
 }
 
-async function rollupFaults(db: Db, invoice: StoredInvoice): Promise<Mismatch[]> {
+/** Of a consolidated document also those of its sections: their usage is the children's own. */
+async function rollupFaults(db: Db, whole: StoredInvoice): Promise<Mismatch[]> {
+  const statements = whole.content.sections ? await listStatements(db, whole.invoiceId) : [];
+  const faults: Mismatch[] = [];
+  for (const invoice of [whole, ...statements])
+    faults.push(...(await ownRollupFaults(db, invoice)));
+  return faults;
+}
+
+async function ownRollupFaults(db: Db, invoice: StoredInvoice): Promise<Mismatch[]> {
   const faults: Mismatch[] = [];
   for (const definition of invoice.content.meters) {
     const { meter } = readMeter(definition);
     if (!meter) continue;
     const periods = invoice.content.lines
       .filter((line) => line.meter === meter.key)
+      .filter((line) => line.section === undefined || line.section === invoice.accountId)
       .map((line) => ({
         startsAt: instant(line.period.starts_at),
         endsAt: instant(line.period.ends_at),

@@ -15,6 +15,7 @@ export const prefixes = {
   subscription: "sub",
   invoice: "inv",
   creditNote: "crn",
+  statement: "stm",
   grant: "grt",
   movement: "mov",
   reservation: "rsv",

@@ -132,18 +132,24 @@ export async function getAccountHistory(
   organizationId: OrganizationId,
   id: AccountId,
 ): Promise<AccountHistory> {
-  const { rows } = await sql<{ bindings: boolean; usage: boolean; invoices: boolean }>`
+  const { rows } = await sql<{
+    bindings: boolean;
+    usage: boolean;
+    invoices: boolean;
+    payers: boolean;
+  }>`
     select
       exists (select from binding where org_id = ${organizationId} and account_id = ${id}) as bindings,
       exists (select from usage_head where org_id = ${organizationId} and account_id = ${id}) as usage,
-      exists (select from invoice where org_id = ${organizationId} and account_id = ${id}) as invoices`.execute(
-    db,
-  );
+      exists (select from invoice where org_id = ${organizationId} and account_id = ${id}) as invoices,
+      exists (select from account_payer where (org_id = ${organizationId} and account_id = ${id})
+        or (payer_org_id = ${organizationId} and payer_account_id = ${id})) as payers`.execute(db);
   const row = rows[0];
   return {
     hasBindings: row?.bindings ?? false,
     hasUsage: row?.usage ?? false,
     hasInvoices: row?.invoices ?? false,
+    hasPayers: row?.payers ?? false,
   };
 }
 
@@ -155,9 +161,8 @@ export async function getInvoicingFacts(
   const { rows } = await sql<{ all: bigint; late: bigint; newest: string | null }>`
     select count(*) as all, count(*) filter (where status = 'past_due') as late, max(issued_at) as newest
     from invoice
-    where org_id = ${organizationId} and account_id = ${id} and status not in ('draft', 'void')`.execute(
-    db,
-  );
+    where org_id = ${organizationId} and account_id = ${id} and status not in ('draft', 'void')
+      and kind <> 'statement'`.execute(db);
   const row = rows[0];
   return {
     invoiceCount: Number(row?.all ?? 0n),
@@ -176,14 +181,21 @@ export async function getClosingFacts(
   const { rows } = await sql<{ open: bigint; children: bigint; usage: boolean }>`
     select
       (select count(*) from invoice
-        where org_id = ${organizationId} and account_id = ${id} and status in ('draft', 'issued', 'past_due')) as open,
+        where org_id = ${organizationId} and account_id = ${id} and status in ('draft', 'issued', 'past_due')
+          and kind <> 'statement') as open,
       (select count(*) from billing_account
-        where org_id = ${organizationId} and parent_account_id = ${id} and status <> 'archived') as children,
+        where org_id = ${organizationId} and parent_account_id = ${id} and status <> 'archived')
+      + (select count(*) from account_payer p
+        join billing_account c on c.org_id = p.org_id and c.account_id = p.account_id and c.status <> 'archived'
+        where p.payer_org_id = ${organizationId} and p.payer_account_id = ${id} and not exists (
+          select from account_payer later where later.org_id = p.org_id and later.account_id = p.account_id
+            and later.effective_from > p.effective_from and later.effective_from <= ${writeInstant(now)})
+      ) as children,
       exists (
         select from usage_event
         where org_id = ${organizationId} and account_id = ${id} and time >= coalesce(
           (select max(period_ends_at) from invoice
-            where org_id = ${organizationId} and account_id = ${id} and kind = 'invoice' and status not in ('draft', 'void')),
+            where org_id = ${organizationId} and account_id = ${id} and kind in ('invoice', 'statement') and status not in ('draft', 'void')),
           '-infinity')
       ) as usage`.execute(db);
   const row = rows[0];

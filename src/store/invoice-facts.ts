@@ -49,13 +49,12 @@ type AccountRow = {
   finalization_hours: number;
   late_usage: LateUsagePolicy;
   zero_invoices: boolean;
-  parent_account_id: string | null;
   created_at: string;
 };
 
 const accountColumns = sql`a.org_id, a.account_id, a.slug, a.name, a.currency, a.time_zone, a.price_book,
   a.invoice_day, a.cycle, a.net_days, a.early_discount_percent, a.early_discount_days, a.late_fee_percent, a.legal_entity, a.finalization_hours, a.late_usage, a.zero_invoices,
-  a.parent_account_id, a.created_at`;
+  a.created_at`;
 
 /** The accounts with these keys, in the order of organization and account. */
 export async function listAccountsToInvoice(
@@ -125,7 +124,6 @@ const accountOf = (row: AccountRow): AccountToInvoice => ({
     finalizationHours: row.finalization_hours,
     lateUsage: row.late_usage,
     zeroInvoices: row.zero_invoices,
-    parentAccountId: row.parent_account_id,
   },
   priceBook: row.price_book,
   createdAt: readInstant(row.created_at),
@@ -198,33 +196,40 @@ export const nothingBilled: Billed = {
   voidStarts: new Set(),
 };
 
-/** How far the documents of each account have come. Absent: there is none. */
-export async function loadBilled(
-  db: Db,
-  keys: readonly AccountKey[],
-): Promise<Map<string, Billed>> {
+/** An account, and who is asked for its money: null for itself, else organization and account of the payer. */
+export type PaidKey = AccountKey & { readonly paidBy: string | null };
+
+export const paidKeyText = (key: PaidKey): string =>
+  `${accountKeyText(key.orgId, key.accountId)} ${key.paidBy ?? ""}`;
+
+// The document of an account's period: an invoice of its own, or a statement on the invoice of who pays.
+const isPeriodic = sql`i.kind in ('invoice', 'statement') and i.paid_by is not distinct from k.paid_by`;
+
+/** How far the documents of each account have come that the same payer is asked for. Absent: there is no document at all. */
+export async function loadBilled(db: Db, keys: readonly PaidKey[]): Promise<Map<string, Billed>> {
   const { rows } = await sql<{
     org_id: string;
     account_id: string;
+    paid_by: string | null;
     seq: bigint | null;
     sequence: bigint | null;
     invoiced_until: string | null;
     void_starts: string[] | null;
     starts: string[] | null;
   }>`
-    select i.org_id, i.account_id, max(i.sequence) as sequence,
+    select i.org_id, i.account_id, k.paid_by, max(i.sequence) as sequence,
            (array_agg((i.watermark ->> 'seq')::bigint order by i.period_starts_at desc, i.sequence desc)
-             filter (where i.status <> 'void' and i.kind = 'invoice'))[1] as seq,
-           max(i.period_ends_at) filter (where i.status <> 'void' and i.kind = 'invoice') as invoiced_until,
-           array_agg(i.period_starts_at::text) filter (where i.status = 'void' and i.kind = 'invoice') as void_starts,
-           array_agg(i.period_starts_at::text) filter (where i.status <> 'void' and i.kind = 'invoice') as starts
+             filter (where i.status <> 'void' and ${isPeriodic}))[1] as seq,
+           max(i.period_ends_at) filter (where i.status <> 'void' and ${isPeriodic}) as invoiced_until,
+           array_agg(i.period_starts_at::text) filter (where i.status = 'void' and ${isPeriodic}) as void_starts,
+           array_agg(i.period_starts_at::text) filter (where i.status <> 'void' and ${isPeriodic}) as starts
     from invoice i
-    join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[])
-      as k (org_id, account_id) using (org_id, account_id)
-    group by i.org_id, i.account_id`.execute(db);
+    join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[], ${keys.map((k) => k.paidBy)}::text[])
+      as k (org_id, account_id, paid_by) on k.org_id = i.org_id and k.account_id = i.account_id
+    group by i.org_id, i.account_id, k.paid_by`.execute(db);
   return new Map(
     rows.map((row) => [
-      accountKeyText(row.org_id, row.account_id),
+      paidKeyText({ orgId: row.org_id, accountId: row.account_id, paidBy: row.paid_by }),
       {
         seq: row.seq ?? 0n,
         sequence: row.sequence ?? 0n,
@@ -252,7 +257,7 @@ export async function loadVoidRestatements(
     join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[])
       as k (org_id, account_id) using (org_id, account_id)
     join invoice_line l on l.org_id = i.org_id and l.invoice_id = i.invoice_id
-      and l.starts_at < i.period_starts_at and l.basis <> 'concession'
+      and l.starts_at < i.period_starts_at and l.basis <> 'concession' and l.section is null
     where i.status = 'void'`.execute(db);
   const found = new Map<string, Instant[]>();
   for (const row of rows)
@@ -343,7 +348,7 @@ export async function loadExisting(
     join invoice i on i.org_id = s.org_id and i.account_id = s.account_id
       and (i.status <> 'void' or s.below <= i.voided_after) and (s.below is null or i.sequence < s.below)
     join invoice_line l on l.org_id = i.org_id and l.invoice_id = i.invoice_id
-      and l.starts_at >= s.starts_at and l.starts_at < s.ends_at and l.basis <> 'concession'
+      and l.starts_at >= s.starts_at and l.starts_at < s.ends_at and l.basis <> 'concession' and l.section is null
     order by i.sequence, l.line_no`.execute(db);
   const byCause = new Map<string, ExistingRow[]>();
   for (const row of rows)
@@ -394,11 +399,12 @@ export function pushTo<T>(map: Map<string, T[]>, key: string, value: T): void {
 /** Up to which event the documents before this one had looked: what came after it is what this one restates. */
 export async function loadSeenBefore(
   db: Db,
-  of: AccountKey & { readonly sequence: bigint | null },
+  of: PaidKey & { readonly sequence: bigint | null },
 ): Promise<bigint> {
   const { rows } = await sql<{ seq: bigint | null }>`
     select (watermark ->> 'seq')::bigint as seq from invoice
-    where org_id = ${of.orgId} and account_id = ${of.accountId} and status <> 'void' and kind = 'invoice'
+    where org_id = ${of.orgId} and account_id = ${of.accountId} and status <> 'void'
+      and kind in ('invoice', 'statement') and paid_by is not distinct from ${of.paidBy}
       and sequence < ${(of.sequence ?? 0n).toString()}::bigint
     order by period_starts_at desc, sequence desc limit 1`.execute(db);
   return rows[0]?.seq ?? 0n;

@@ -31,6 +31,9 @@ export type StoredInvoice = {
   readonly content: IssuedContent;
   readonly contentHash: string | null;
   readonly issuedAt: Instant | null;
+  /** On a statement: organization and account of who pays it, "org_…/acc_…", and the invoice that asks for it. */
+  readonly paidBy: string | null;
+  readonly statementOf: string | null;
 };
 
 /**
@@ -113,6 +116,7 @@ export type ToInsert = {
   readonly correctsId?: string;
   readonly reasonCode?: string;
   readonly createdBy: string;
+  readonly statementOf?: string;
 };
 
 /** Store issued documents with their lines: two statements, however many there are. */
@@ -122,11 +126,12 @@ export async function insertIssued(tx: Tx, documents: readonly ToInsert[]): Prom
   await sql`
     insert into invoice (org_id, invoice_id, account_id, kind, status, legal_entity, number, sequence, currency,
       period_starts_at, period_ends_at, subtotal_minor, tax_minor, total_minor, due_on, pipeline_version,
-      watermark, content, content_hash, created_at, issued_at, corrects_id, reason_code, reason, created_by, late_fee_percent)
+      watermark, content, content_hash, created_at, issued_at, corrects_id, reason_code, reason, created_by, late_fee_percent,
+      paid_by, statement_of)
     select x.org_id, x.invoice_id, x.account_id, x.kind, 'issued', x.legal_entity, x.number, x.sequence, x.currency,
       x.period_starts_at, x.period_ends_at, x.subtotal_minor, x.tax_minor, x.total_minor, x.due_on, x.pipeline_version,
       x.watermark::jsonb, x.content::json, decode(x.content_hash, 'hex'), x.issued_at, x.issued_at, x.corrects_id,
-      x.reason_code, x.reason, x.created_by, x.late_fee_percent
+      x.reason_code, x.reason, x.created_by, x.late_fee_percent, x.paid_by, x.statement_of
     from unnest(
       ${of(({ issued }) => issued.draft.account.orgId)}::text[],
       ${of(({ issued }) => issued.invoiceId)}::text[],
@@ -151,12 +156,19 @@ export async function insertIssued(tx: Tx, documents: readonly ToInsert[]): Prom
       ${of(({ reasonCode }) => reasonCode ?? null)}::text[],
       ${of(({ issued }) => issued.content.reason ?? "")}::text[],
       ${of(({ createdBy }) => createdBy)}::text[],
-      ${of(({ issued }) => lateFeePercentOf(issued))}::numeric[]
+      ${of(({ issued }) => lateFeePercentOf(issued))}::numeric[],
+      ${of(({ issued }) => paidByOf(issued))}::text[],
+      ${of(({ statementOf }) => statementOf ?? null)}::text[]
     ) as x (org_id, invoice_id, account_id, kind, legal_entity, number, sequence, currency, period_starts_at,
       period_ends_at, subtotal_minor, tax_minor, total_minor, due_on, pipeline_version, watermark, content, content_hash,
-      issued_at, corrects_id, reason_code, reason, created_by, late_fee_percent)`.execute(tx);
+      issued_at, corrects_id, reason_code, reason, created_by, late_fee_percent, paid_by, statement_of)`.execute(
+    tx,
+  );
   await insertLines(tx, documents);
 }
+
+const paidByOf = ({ content: { paid_by: payer } }: Issued): string | null =>
+  payer ? accountKeyText(payer.organization, payer.account) : null;
 
 const lateFeePercentOf = ({ kind, content }: Issued): string | null =>
   kind === "invoice" ? (content.account.late_fee?.percent_per_month ?? null) : null;
@@ -166,13 +178,13 @@ async function insertLines(tx: Tx, documents: readonly ToInsert[]): Promise<void
     issued.draft.lines.map((line, index) => ({ issued, line, index })),
   );
   if (lines.length === 0) return;
-  const of = (value: (one: (typeof lines)[number]) => string): string =>
+  const of = (value: (one: (typeof lines)[number]) => string | null): string =>
     textArray(lines.map(value));
   await sql`
     insert into invoice_line (org_id, invoice_id, line_no, cause, sku_code, quantity, unrounded, amount_minor,
-      starts_at, ends_at, detail, basis)
+      starts_at, ends_at, detail, basis, section)
     select x.org_id, x.invoice_id, x.line_no, x.cause, x.sku_code, x.quantity, x.unrounded, x.amount_minor,
-      x.starts_at, x.ends_at, x.detail::jsonb, x.basis
+      x.starts_at, x.ends_at, x.detail::jsonb, x.basis, x.section
     from unnest(
       ${of(({ issued }) => issued.draft.account.orgId)}::text[],
       ${of(({ issued }) => issued.invoiceId)}::text[],
@@ -185,10 +197,15 @@ async function insertLines(tx: Tx, documents: readonly ToInsert[]): Promise<void
       ${of(({ line }) => writeInstant(line.period.startsAt))}::timestamptz[],
       ${of(({ line }) => writeInstant(line.period.endsAt))}::timestamptz[],
       ${of(({ issued, line, index }) => JSON.stringify(detailOf(issued, line, index)))}::text[],
-      ${of(({ line }) => line.basis)}::text[]
+      ${of(({ line }) => line.basis)}::text[],
+      ${of(({ issued, line }) => sectionOf(issued, line))}::text[]
     ) as x (org_id, invoice_id, line_no, cause, sku_code, quantity, unrounded, amount_minor, starts_at, ends_at,
-      detail, basis)`.execute(tx);
+      detail, basis, section)`.execute(tx);
 }
+
+// Null for the lines of the account that the document is of.
+const sectionOf = (issued: Issued, { section }: Issued["draft"]["lines"][number]): string | null =>
+  section === undefined || section === issued.draft.account.accountId ? null : section;
 
 const detailOf = (
   issued: Issued,
@@ -224,6 +241,8 @@ type InvoiceRow = {
   corrects_id: string | null;
   reason_code: string | null;
   reason: string;
+  paid_by: string | null;
+  statement_of: string | null;
 };
 
 const invoiceOf = (row: InvoiceRow): StoredInvoice => {
@@ -251,6 +270,8 @@ const invoiceOf = (row: InvoiceRow): StoredInvoice => {
     content: row.content,
     contentHash: row.content_hash?.toString("hex") ?? null,
     issuedAt: readInstantOrNull(row.issued_at),
+    paidBy: row.paid_by,
+    statementOf: row.statement_of,
   };
 };
 
@@ -276,6 +297,15 @@ export async function lockInvoice(
     select * from invoice where org_id = ${orgId}
       and (invoice_id = ${idOrNumber} or number = ${idOrNumber}) for update`.execute(tx);
   return rows[0] && invoiceOf(rows[0]);
+}
+
+/** The statements whose money an invoice asks for, whatever organization they belong to, in the order of their numbers. */
+export async function listStatements(db: Db, invoiceId: string): Promise<StoredInvoice[]> {
+  const { rows } = await sql<InvoiceRow>`
+    select * from invoice where statement_of = ${invoiceId} order by length(number), number`.execute(
+    db,
+  );
+  return rows.map(invoiceOf);
 }
 
 /** Documents, newest first, from a position on. */

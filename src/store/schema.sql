@@ -47,6 +47,22 @@ CREATE INDEX account_grant_in_draw_order ON public.account_grant USING btree (or
 CREATE UNIQUE INDEX account_grant_once_per_purchase ON public.account_grant USING btree (org_id, purchase_id) WHERE (purchase_id IS NOT NULL);
 CREATE INDEX account_grant_to_expire ON public.account_grant USING btree (expires_at) WHERE has_units;
 
+create table account_payer (
+  org_id           text not null,
+  account_id       text not null,
+  version          integer not null,
+  effective_from   timestamp with time zone not null,
+  payer_org_id     text,
+  payer_account_id text,
+  reason           text not null,
+  created_by       text not null,
+  created_at       timestamp with time zone not null,
+  constraint account_payer_pkey PRIMARY KEY (org_id, account_id, version),
+  constraint account_payer_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id),
+  constraint account_payer_check CHECK ((payer_org_id IS NULL) = (payer_account_id IS NULL))
+);
+CREATE INDEX account_payer_of ON public.account_payer USING btree (payer_org_id, payer_account_id) WHERE (payer_account_id IS NOT NULL);
+
 create table api_key (
   key_id       text not null,
   org_id       text,
@@ -365,15 +381,20 @@ create table invoice (
   sequence         bigint,
   voided_after     bigint,
   late_fee_percent numeric,
+  paid_by          text,
+  statement_of     text,
   constraint invoice_pkey PRIMARY KEY (org_id, invoice_id),
   constraint invoice_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id),
-  constraint invoice_kind_check CHECK (kind = ANY (ARRAY['invoice'::text, 'credit_note'::text, 'debit_note'::text])),
+  constraint invoice_kind_check CHECK (kind = ANY (ARRAY['invoice'::text, 'credit_note'::text, 'debit_note'::text, 'statement'::text])),
+  constraint invoice_statement_is_paid_by_another CHECK ((kind = 'statement'::text) = (paid_by IS NOT NULL) AND (paid_by IS NULL) = (statement_of IS NULL)),
   constraint invoice_status_check CHECK (status = ANY (ARRAY['draft'::text, 'issued'::text, 'paid'::text, 'past_due'::text, 'uncollectible'::text, 'void'::text]))
 );
 CREATE INDEX invoice_by_account ON public.invoice USING btree (org_id, account_id, period_starts_at);
 CREATE INDEX invoice_corrections ON public.invoice USING btree (org_id, corrects_id) WHERE (corrects_id IS NOT NULL);
 CREATE UNIQUE INDEX invoice_number_once_per_legal_entity ON public.invoice USING btree (org_id, legal_entity, number);
 CREATE UNIQUE INDEX invoice_once_per_account_and_period ON public.invoice USING btree (org_id, account_id, period_starts_at) WHERE ((kind = 'invoice'::text) AND (status <> 'void'::text));
+CREATE INDEX invoice_statement_of ON public.invoice USING btree (statement_of) WHERE (statement_of IS NOT NULL);
+CREATE UNIQUE INDEX invoice_statement_once ON public.invoice USING btree (org_id, account_id, paid_by, period_starts_at) WHERE ((kind = 'statement'::text) AND (status <> 'void'::text));
 CREATE INDEX invoice_with_late_fee ON public.invoice USING btree (org_id, account_id) WHERE (late_fee_percent IS NOT NULL);
 
 create table invoice_line (
@@ -389,6 +410,7 @@ create table invoice_line (
   ends_at      timestamp with time zone not null,
   detail       jsonb not null,
   basis        text not null default 'charge'::text,
+  section      text,
   constraint invoice_line_pkey PRIMARY KEY (org_id, invoice_id, line_no),
   constraint invoice_line_org_id_invoice_id_fkey FOREIGN KEY (org_id, invoice_id) REFERENCES invoice(org_id, invoice_id),
   constraint invoice_line_basis_check CHECK (basis = ANY (ARRAY['charge'::text, 'restatement'::text, 'concession'::text]))

@@ -30,6 +30,18 @@ export type AccountGrantTable = {
   created_at: string;
 };
 
+export type AccountPayerTable = {
+  org_id: string;
+  account_id: string;
+  version: number;
+  effective_from: string;
+  payer_org_id: string | null;
+  payer_account_id: string | null;
+  reason: string;
+  created_by: string;
+  created_at: string;
+};
+
 export type ApiKeyTable = {
   key_id: string;
   org_id: string | null;
@@ -258,7 +270,7 @@ export type InvoiceTable = {
   org_id: string;
   invoice_id: string;
   account_id: string;
-  kind: Generated<"invoice" | "credit_note" | "debit_note">;
+  kind: Generated<"invoice" | "credit_note" | "debit_note" | "statement">;
   status: "draft" | "issued" | "paid" | "past_due" | "uncollectible" | "void";
   legal_entity: string;
   number: string | null;
@@ -282,6 +294,8 @@ export type InvoiceTable = {
   sequence: bigint | null;
   voided_after: bigint | null;
   late_fee_percent: string | null;
+  paid_by: string | null;
+  statement_of: string | null;
 };
 
 export type InvoiceLineTable = {
@@ -297,6 +311,7 @@ export type InvoiceLineTable = {
   ends_at: string;
   detail: unknown;
   basis: Generated<"charge" | "restatement" | "concession">;
+  section: string | null;
 };
 
 export type InvoiceSeriesTable = {
@@ -730,6 +745,7 @@ export type UsageRollupTable = {
 
 export type Tables = {
   account_grant: AccountGrantTable;
+  account_payer: AccountPayerTable;
   api_key: ApiKeyTable;
   audit_entry: AuditEntryTable;
   audit_head: AuditHeadTable;

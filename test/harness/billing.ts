@@ -23,7 +23,6 @@ export async function anAccount(
     invoiceDay?: number;
     netDays?: number;
     orgId?: string;
-    parentAccountId?: string;
     lateUsage?: string;
     zeroInvoices?: boolean;
   } = {},
@@ -40,8 +39,8 @@ export async function anAccount(
     );
   await env.owner.query(
     `insert into billing_account (org_id, account_id, slug, name, currency, time_zone, cycle, invoice_day, net_days,
-       parent_account_id, late_usage, zero_invoices, created_at)
-     values ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+       late_usage, zero_invoices, created_at)
+     values ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
     [
       orgId,
       accountId,
@@ -51,7 +50,6 @@ export async function anAccount(
       over.cycle ?? "month",
       over.invoiceDay ?? 1,
       over.netDays ?? 30,
-      over.parentAccountId ?? null,
       over.lateUsage ?? "next_invoice",
       over.zeroInvoices ?? false,
       since,

@@ -8,7 +8,7 @@ import {
 import { calculateTax, exemptionReasons, type TaxCategory } from "../../src/domain/tax/index.ts";
 import { currency } from "../../src/kit/currency.ts";
 import { type Decimal, decimal, multiply, zero } from "../../src/kit/decimal.ts";
-import { minus, nothing, sumMoney, toMoney } from "../../src/kit/money.ts";
+import { minus, type Money, nothing, plus, sumMoney, toMoney } from "../../src/kit/money.ts";
 import { addDays, dayOf } from "../../src/kit/time.ts";
 
 /** Papers for looking at and for comparing: made here from a few choices, all sums by the product's own rules. */
@@ -149,6 +149,11 @@ export function samplePaper(options: {
         ? null
         : { iban: "DK5000400440116243", bic: "NDEADKKK", holder: "Northwind Metering ApS" },
     lines,
+    sections: sectionsOf(
+      lines,
+      tax.lines.map((line) => line.tax),
+    ),
+    paidBy: null,
     allowances: [],
     taxes,
     totals: {
@@ -176,4 +181,23 @@ export function samplePaper(options: {
     ),
     notes: [],
   };
+}
+
+function sectionsOf(lines: readonly PaperLine[], taxes: readonly Money[]): Paper["sections"] {
+  const names = [...new Set(lines.flatMap((line) => line.section ?? []))];
+  return names.map((name) => {
+    const mine = lines
+      .map((line, i) => ({ line, tax: taxes[i] }))
+      .filter((one) => one.line.section === name);
+    const code = (mine[0] as (typeof mine)[0]).line.net.currency;
+    const net = sumMoney(
+      code,
+      mine.map((one) => one.line.net),
+    );
+    const tax = sumMoney(
+      code,
+      mine.map((one) => one.tax ?? nothing(code)),
+    );
+    return { name, net, tax, gross: plus(net, tax) };
+  });
 }

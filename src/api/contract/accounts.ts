@@ -7,6 +7,7 @@ import {
   suspensionCodes,
 } from "../../domain/accounts/index.ts";
 import { Problem } from "../../domain/refusals/index.ts";
+import type { PayerHistory } from "../../flows/choose-payer.ts";
 import type { AccountProfile, GivenTerms } from "../../flows/manage-accounts.ts";
 import { type Currency, currency } from "../../kit/currency.ts";
 import { decimal, formatDecimal, isDecimalText, isPositive } from "../../kit/decimal.ts";
@@ -15,6 +16,7 @@ import { formatInstant } from "../../kit/time.ts";
 import {
   CurrencyCode,
   DecimalText,
+  InstantIn,
   InstantText,
   idOrSlug,
   MoneyView,
@@ -310,6 +312,70 @@ export const ParentBody = z
       .openapi({ description: "Id or slug of the account that pays; null for none." }),
   })
   .openapi("AccountParent");
+export const PayerBody = z
+  .strictObject({
+    payer: z.string().min(1).max(161).nullable().openapi({
+      description:
+        "Id or slug of an account of the same organization, or `organization/account` of the partner above; null: the account pays itself.",
+      example: "globex/main",
+    }),
+    effective_from: InstantIn.optional().openapi({
+      description:
+        "A full quarter of an hour, not before the end of the account's last period with a document. The quarter that is running when left out.",
+    }),
+    reason: Reason.optional(),
+  })
+  .openapi("NewPayer");
+
+export const PayersView = z
+  .strictObject({
+    object: z.literal("payers"),
+    changes: z
+      .array(
+        z.strictObject({
+          version: z.number().int(),
+          payer: z.string().nullable(),
+          effective_from: InstantText,
+          reason: z.string(),
+          created_by: z.string(),
+          created_at: InstantText,
+        }),
+      )
+      .openapi({
+        description:
+          "What was said, in order: a later one replaces what was said before from its own moment on.",
+      }),
+    timeline: z
+      .array(
+        z.strictObject({
+          payer: z.string().openapi({ example: "globex/main" }),
+          starts_at: InstantText.nullable(),
+          ends_at: InstantText.nullable(),
+        }),
+      )
+      .openapi({
+        description: "Who is asked for the money, through everybody who pays for a payer.",
+      }),
+  })
+  .openapi("Payers");
+
+export const payersView = (history: PayerHistory): z.input<typeof PayersView> => ({
+  object: "payers",
+  changes: history.changes.map((one) => ({
+    version: one.version,
+    payer: one.payerName,
+    effective_from: formatInstant(one.effectiveFrom),
+    reason: one.reason,
+    created_by: one.createdBy,
+    created_at: formatInstant(one.createdAt),
+  })),
+  timeline: history.stretches.map((one) => ({
+    payer: one.name,
+    starts_at: Number.isFinite(one.startsAt) ? formatInstant(one.startsAt) : null,
+    ends_at: Number.isFinite(one.endsAt) ? formatInstant(one.endsAt) : null,
+  })),
+});
+
 export const PriceBookBody = z
   .strictObject({ price_book: z.string().min(1).max(80).nullable() })
   .openapi("AccountPriceBook");

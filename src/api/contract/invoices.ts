@@ -47,6 +47,9 @@ const MeasuredView = z
 export const LineView = z
   .strictObject({
     line_no: z.number().int(),
+    section: z.string().optional().openapi({
+      description: "On a consolidated document: the id of the account that the line is about.",
+    }),
     cause: z.string().openapi({
       description: "What is charged: equal causes are the same debt, on whatever document.",
     }),
@@ -90,7 +93,41 @@ const documentShape = {
   }),
   currency: z.string(),
   period: PeriodView,
+  paid_by: z
+    .strictObject({
+      organization: z.string(),
+      account: z.string(),
+      slug: z.string(),
+      name: z.string(),
+      invoice: z.string().optional().openapi({ description: "The number of the payer's invoice." }),
+    })
+    .optional()
+    .openapi({
+      description:
+        "On a statement: who is asked for its money. Nothing is due from the account itself.",
+    }),
   lines: z.array(LineView),
+  sections: z
+    .array(
+      z
+        .strictObject({
+          organization: z.string(),
+          account: z.string(),
+          slug: z.string(),
+          name: z.string(),
+          statement: z.string().nullable().openapi({
+            description: "The number of the account's own statement: the same lines.",
+          }),
+          subtotal: Amount,
+          tax: Amount,
+          total: Amount,
+        })
+        .openapi("InvoiceSection"),
+    )
+    .optional()
+    .openapi({
+      description: "On a consolidated document: its lines by account. They sum to the document.",
+    }),
   subtotal: Amount,
   tax: Amount,
   total: Amount,
@@ -166,7 +203,7 @@ export const InvoiceView = z
     id: z.string().openapi({ example: "inv_01jz8v5w9k2m4n6p8q0r" }),
     object: z.literal("invoice"),
     created_at: InstantText.nullable(),
-    kind: z.enum(["invoice", "credit_note", "debit_note"]),
+    kind: z.enum(["invoice", "credit_note", "debit_note", "statement"]),
     status: z.enum(["draft", "issued", "paid", "past_due", "uncollectible", "void"]),
     number: z.string().nullable(),
     account_id: z.string(),
@@ -268,6 +305,10 @@ export const CreditBody = z
       .max(1000)
       .optional()
       .openapi({ description: "What to credit of which lines; all of each when left out." }),
+    section: z.string().min(1).max(80).optional().openapi({
+      description:
+        "On a consolidated invoice: all that is left of one account's section, by its id or slug.",
+    }),
     amount: DecimalText.optional().openapi({
       description: "A part of the whole document, spread over its lines by what is left of each.",
     }),

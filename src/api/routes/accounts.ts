@@ -1,4 +1,5 @@
 import type { BillingAccount } from "../../domain/accounts/index.ts";
+import { choosePayer, readPayers } from "../../flows/choose-payer.ts";
 import { Problem } from "../../domain/refusals/index.ts";
 import type { Env } from "../../flows/env.ts";
 import {
@@ -25,6 +26,9 @@ import {
   accountView,
   NewAccountBody,
   ParentBody,
+  PayerBody,
+  PayersView,
+  payersView,
   PriceBookBody,
   profileOf,
   ReasonBody,
@@ -178,7 +182,9 @@ const parent = endpoint({
   path: `${one}/parent`,
   id: "moveAccount",
   group,
-  summary: "Let another account of the organization pay for this one",
+  summary: "Let another account of the organization pay for this one from now on",
+  description:
+    "The account's usage stands in a section of its own on the parent's invoice. For another moment, or an account of the partner above, use payers.",
   permission: "accounts.write",
   params: AccountParam,
   body: ParentBody,
@@ -189,9 +195,59 @@ const parent = endpoint({
     "account_parent_circle",
     "account_parent_too_deep",
     "account_parent_currency",
+    "account_periods_differ",
+    "payer_change_too_late",
   ],
   run: async (env, { author, organization, params, body }) =>
     view(env, await moveAccount(env, author, organization.id, params.account, body.parent)),
+});
+
+const payers = endpoint({
+  method: "GET",
+  path: `${one}/payers`,
+  id: "listPayers",
+  group,
+  summary: "See who is asked for an account's money, from when to when",
+  permission: "accounts.read",
+  params: AccountParam,
+  response: PayersView,
+  problems: ["account_not_found"],
+  run: async (env, { organization, params }) =>
+    payersView(await readPayers(env.store.db, organization.id, params.account)),
+});
+
+const pay = endpoint({
+  method: "POST",
+  path: `${one}/payers`,
+  id: "choosePayer",
+  group,
+  summary: "Choose who is asked for an account's money from a moment on",
+  description:
+    "The payer is an account of the same organization or of one above it, with the same currency and the same periods. From then on this account " +
+    "has a section on the payer's invoice, taxed as the payer is, and a statement of its own on which nothing is due. What documents charged before stays.",
+  permission: "accounts.write",
+  params: AccountParam,
+  body: PayerBody,
+  response: PayersView,
+  success: 201,
+  problems: [
+    "account_not_found",
+    "account_archived",
+    "account_parent_circle",
+    "account_parent_too_deep",
+    "account_parent_currency",
+    "account_periods_differ",
+    "payer_change_too_late",
+    "payer_change_unaligned",
+    "payer_not_above",
+  ],
+  run: async (env, { caller, author, organization, params, body }) =>
+    payersView(
+      await choosePayer(env, caller, author, organization.id, params.account, {
+        payer: body.payer,
+        effectiveFrom: body.effective_from ?? null,
+      }),
+    ),
 });
 
 const suspend = endpoint({
@@ -301,6 +357,8 @@ export const accountRoutes: readonly Endpoint[] = [
   terms,
   book,
   parent,
+  payers,
+  pay,
   suspend,
   clear,
   reactivate,

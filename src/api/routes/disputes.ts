@@ -55,6 +55,7 @@ const open = endpoint({
     "dispute_refused",
     "invoice_line_not_found",
     "invoice_not_found",
+    "invoice_paid_by_another",
     "invoice_status_conflict",
   ],
   run: async (env, { organization: { id }, params, body, caller, author, now }) => {

@@ -193,7 +193,7 @@ const credit = endpoint({
   group,
   summary: "Give back part or all of an issued invoice",
   description:
-    "All that is left, an amount spread over the lines, or single lines. The invoice itself never changes; tax is that of the original lines.",
+    "All that is left, an amount spread over the lines, single lines, or one section of a consolidated invoice. The invoice itself never changes; tax is that of the original lines.",
   permission: "corrections.write",
   params: InvoiceParam,
   body: CreditBody,
@@ -203,6 +203,8 @@ const credit = endpoint({
     "credit_too_large",
     "invoice_line_not_found",
     "invoice_not_found",
+    "invoice_paid_by_another",
+    "invoice_section_not_found",
     "invoice_status_conflict",
   ],
   run: async (env, { organization: { id }, params, body, author, now }) => {
@@ -231,6 +233,7 @@ function creditRequest(body: z.output<typeof CreditBody>, code: Currency): Credi
     }
   };
   if (body.amount !== undefined) return { kind: "amount", amount: read(body.amount, "/amount") };
+  if (body.section !== undefined) return { kind: "section", account: body.section };
   if (body.lines === undefined) return { kind: "all" };
   return {
     kind: "lines",
@@ -253,7 +256,13 @@ const takeBack = endpoint({
   params: InvoiceParam,
   body: ReasonBody,
   response: InvoiceView,
-  problems: ["corrections_exist", "invoice_not_found", "invoice_status_conflict", "payments_exist"],
+  problems: [
+    "corrections_exist",
+    "invoice_not_found",
+    "invoice_paid_by_another",
+    "invoice_status_conflict",
+    "payments_exist",
+  ],
   run: async (env, { organization: { id }, params, body, author, now }) =>
     invoiceView(
       await voidInvoice(
@@ -275,7 +284,7 @@ const writeOff = endpoint({
   params: InvoiceParam,
   body: ReasonBody,
   response: InvoiceView,
-  problems: ["invoice_not_found", "invoice_status_conflict"],
+  problems: ["invoice_not_found", "invoice_paid_by_another", "invoice_status_conflict"],
   run: async (env, { organization: { id }, params, body, author, now }) =>
     invoiceView(
       await writeOffInvoice(

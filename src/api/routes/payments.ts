@@ -24,7 +24,12 @@ const record = endpoint({
   body: PaymentBody,
   response: BalanceView,
   success: 201,
-  problems: ["invoice_not_found", "invoice_status_conflict", "payment_recorded"],
+  problems: [
+    "invoice_not_found",
+    "invoice_paid_by_another",
+    "invoice_status_conflict",
+    "payment_recorded",
+  ],
   run: async (env, { organization: { id }, params, body, author, now }) => {
     const { invoice } = await readBalance(env.store.db, id, params.invoice);
     if (body.currency !== invoice.total.currency)

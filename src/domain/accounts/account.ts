@@ -68,9 +68,11 @@ export type AccountHistory = {
   readonly hasBindings: boolean;
   readonly hasUsage: boolean;
   readonly hasInvoices: boolean;
+  /** Another account pays for it, or did, or it for another. */
+  readonly hasPayers: boolean;
 };
 export const hasHistory = (history: AccountHistory): boolean =>
-  history.hasBindings || history.hasUsage || history.hasInvoices;
+  history.hasBindings || history.hasUsage || history.hasInvoices || history.hasPayers;
 
 export type AccountEdit = Partial<
   Pick<BillingAccount, "currency" | "timeZone" | "invoiceDay" | "cycle">
@@ -79,7 +81,7 @@ export type EditRefusal = "account_archived" | "account_currency_fixed" | "accou
 
 /**
  * Whether the members that money depends on may change. The currency is fixed once the account was ready; zone, invoice day
- * and cycle once it has usage or invoices, because its periods must go on tiling time.
+ * and cycle once it has usage or invoices, because its periods must go on tiling time, and while it shares an invoice.
  */
 export function mayEdit(
   account: BillingAccount,
@@ -91,12 +93,13 @@ export function mayEdit(
   if (changes("currency") && (account.activatedAt !== null || hasHistory(history)))
     return "account_currency_fixed";
   const periods = changes("timeZone") || changes("invoiceDay") || changes("cycle");
-  if (periods && (history.hasUsage || history.hasInvoices)) return "account_periods_fixed";
+  if (periods && (history.hasUsage || history.hasInvoices || history.hasPayers))
+    return "account_periods_fixed";
   return undefined;
 }
 
 /** A parent pays for its children, for theirs, and no further down. */
-const accountDepthMax = 4;
+export const accountDepthMax = 4;
 
 export type AccountParentRefusal =
   | "account_parent_circle"

@@ -91,7 +91,7 @@ describe("the life of an account", () => {
 });
 
 describe("what may be edited", () => {
-  const none = { hasBindings: false, hasUsage: false, hasInvoices: false };
+  const none = { hasBindings: false, hasUsage: false, hasInvoices: false, hasPayers: false };
   const eur = { currency: "EUR" as Currency };
 
   test("the currency until the account was ready, never after", () => {
@@ -104,9 +104,9 @@ describe("what may be edited", () => {
     const zone = { timeZone: "Europe/Berlin" };
     expect(mayEdit(anAccount(), none, zone)).toBeUndefined();
     expect(mayEdit(anAccount(), { ...none, hasUsage: true }, zone)).toBe("account_periods_fixed");
-    expect(mayEdit(anAccount(), { ...none, hasInvoices: true }, { invoiceDay: 15 })).toBe(
-      "account_periods_fixed",
-    );
+    expect(
+      mayEdit(anAccount(), { ...none, hasInvoices: true, hasPayers: false }, { invoiceDay: 15 }),
+    ).toBe("account_periods_fixed");
   });
 
   test("nothing of an archived account", () => {

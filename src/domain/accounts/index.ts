@@ -48,6 +48,22 @@ export {
   lateMonthOn,
   type PricedTerms,
 } from "./payment-terms.ts";
+export {
+  type AccountRef,
+  mayChangePayer,
+  paidFor,
+  paidWithin,
+  type Payable,
+  payerAt,
+  type PayerBook,
+  payerBook,
+  type PayerChange,
+  type PayerFacts,
+  type PayerRefusal,
+  payersMark,
+  type Stretch,
+  stretchesOf,
+} from "./payers.ts";
 export type { Project } from "./project.ts";
 export { documentRecipients } from "./recipients.ts";
 export {

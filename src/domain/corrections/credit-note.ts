@@ -17,6 +17,8 @@ import type { ContentLine, IssuedContent, Line } from "../invoicing/index.ts";
 export type CreditRequest =
   | { readonly kind: "all" }
   | { readonly kind: "amount"; readonly amount: Money }
+  /** On a consolidated document: all that is left of one account's section. */
+  | { readonly kind: "section"; readonly account: string }
   | {
       readonly kind: "lines";
       /** Amount null: all that is left of the line. */
@@ -26,6 +28,7 @@ export type CreditRequest =
 export type CreditDecision =
   | { readonly kind: "credit"; readonly lines: readonly Line[] }
   | { readonly kind: "no_such_line"; readonly lineNo: number }
+  | { readonly kind: "no_such_section" }
   | { readonly kind: "too_large"; readonly lineNo: number | null; readonly left: Money };
 
 /**
@@ -54,6 +57,18 @@ export function decideCredit(
         allocate(
           request.amount,
           left.map((one) => decimalOf(one.minor)),
+        ),
+      );
+    }
+    case "section": {
+      const section = content.sections?.find((one) =>
+        [one.account, one.slug].includes(request.account),
+      );
+      if (!section) return { kind: "no_such_section" };
+      return creditOf(
+        content,
+        left.map((one, i) =>
+          content.lines[i]?.section === section.account ? one : money(code, 0n),
         ),
       );
     }
@@ -126,5 +141,6 @@ function creditLine(content: IssuedContent, line: ContentLine, amount: Money): L
       },
     ],
     measured: [],
+    ...(line.section === undefined ? {} : { section: line.section }),
   };
 }

@@ -106,6 +106,7 @@ function usageCharge(facts: ChargeFacts, offer: Offer, rate: Rate): Charge | und
   const measured = facts.measured.filter((part) => part.meterKey === offer.meter.key);
   if (measured.length === 0) return undefined;
   const covered = facts.covered.filter((part) => part.skuCode === offer.skuCode);
+  const monthHours = hoursInMonth(facts.account.calendar, period.partOf ?? period);
 
   const segments = rate(
     pricedSlices(offer, period).map((priced) =>
@@ -113,7 +114,7 @@ function usageCharge(facts: ChargeFacts, offer: Offer, rate: Rate): Charge | und
         priced,
         measured.filter((part) => overlaps(part.slice, priced.slice)),
         covered.filter((part) => overlaps(part.slice, priced.slice)),
-        hoursInMonth(facts.account.calendar, period),
+        monthHours,
       ),
     ),
   );

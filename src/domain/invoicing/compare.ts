@@ -16,11 +16,11 @@ export function compareContents(
   stored: Pick<DraftContent, "lines" | "subtotal" | "tax" | "total">,
   recomputed: Pick<DraftContent, "lines" | "subtotal" | "tax" | "total">,
 ): Mismatch[] {
-  const others = new Map(recomputed.lines.map((line) => [line.cause, line]));
+  const others = new Map(recomputed.lines.map((line) => [keyOf(line), line]));
   const found: Mismatch[] = [];
   for (const line of stored.lines) {
-    const other = others.get(line.cause);
-    others.delete(line.cause);
+    const other = others.get(keyOf(line));
+    others.delete(keyOf(line));
     if (!other) {
       found.push({ where: nameOf(line), stored: line.amount, recomputed: "no such line" });
       continue;
@@ -74,5 +74,8 @@ const partsOf = (line: ContentLine): string =>
       .map((part) => canonicalJson(part))
       .toSorted(),
   );
+
+// Two accounts on one document owe under the same cause.
+const keyOf = (line: ContentLine): string => `${line.section ?? ""} ${line.cause}`;
 
 const nameOf = (line: ContentLine): string => `line ${line.line_no}, ${line.sku}`;

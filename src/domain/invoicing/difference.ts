@@ -37,6 +37,8 @@ export type Line = {
   readonly amount: Money;
   readonly segments: readonly Segment[];
   readonly measured: readonly Measured[];
+  /** On a consolidated document: the account that the line is about. */
+  readonly section?: string | undefined;
 };
 
 /**

@@ -50,7 +50,6 @@ const account: InvoicedAccount = {
   finalizationHours: 72,
   lateUsage: "next_invoice",
   zeroInvoices: false,
-  parentAccountId: null,
 };
 
 const parties: Parties = {

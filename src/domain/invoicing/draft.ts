@@ -47,6 +47,8 @@ export type Draft = {
   /** Why it must not be issued: the tax cannot be decided, or an amount is more than can be posted. */
   readonly obstacle: string | null;
   readonly content: DraftContent;
+  /** On a consolidated document: what each account whose money it asks for keeps beside it, in the order of the sections. */
+  readonly statements?: readonly Draft[];
 };
 
 /** The document in its outward form: strings only, complete by itself. What is stored, hashed and shown. */
@@ -68,7 +70,17 @@ export type DraftContent = {
   };
   readonly currency: string;
   readonly period: ContentPeriod;
+  /** On a statement: who is asked for its money, and by which document. Nothing of it is due from the account itself. */
+  readonly paid_by?: {
+    readonly organization: string;
+    readonly account: string;
+    readonly slug: string;
+    readonly name: string;
+    readonly invoice?: string;
+  };
   readonly lines: readonly ContentLine[];
+  /** On a consolidated document: its lines summed by the accounts they are about. They sum to the document. */
+  readonly sections?: readonly ContentSection[];
   readonly subtotal: string;
   readonly tax: string;
   readonly total: string;
@@ -85,8 +97,22 @@ export type DraftContent = {
 
 export type ContentPeriod = { readonly starts_at: string; readonly ends_at: string };
 
+export type ContentSection = {
+  readonly organization: string;
+  readonly account: string;
+  readonly slug: string;
+  readonly name: string;
+  /** The number of the account's statement; null for the payer's own section, and on drafts and notes. */
+  readonly statement: string | null;
+  readonly subtotal: string;
+  readonly tax: string;
+  readonly total: string;
+};
+
 export type ContentLine = {
   readonly line_no: number;
+  /** On a consolidated document: the id of the account that the line is about. */
+  readonly section?: string;
   readonly cause: string;
   readonly basis: Line["basis"];
   readonly usage_type: string;
@@ -196,19 +222,22 @@ export function assemble(
       parties: contentParties(facts.parties, accounting.kind === "tax" ? [accounting.by] : []),
       prices: pricesUsed(lines, facts.offers),
       meters: metersUsed(lines, facts.offers),
-      bindings: facts.bindings
-        .map((one) => ({
+      bindings: inOrder(
+        facts.bindings.map((one) => ({
           project: one.projectId,
           binding: one.bindingId,
           effective_from: formatInstant(one.effectiveFrom),
-        }))
-        .toSorted((a, b) =>
-          compareText(a.project + a.effective_from, b.project + b.effective_from),
-        ),
+        })),
+      ),
       watermark: { seq: watermark.seq.toString() },
     },
   };
 }
+
+export const inOrder = (bindings: DraftContent["bindings"]): DraftContent["bindings"] =>
+  bindings.toSorted((a, b) =>
+    compareText(a.project + a.effective_from, b.project + b.effective_from),
+  );
 
 /** Whether there is anything to put on paper. */
 export const isEmpty = (document: Draft): boolean => document.lines.length === 0;
@@ -233,6 +262,7 @@ const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 
 function contentLine(line: Line, index: number, tax: LineTax | null): ContentLine {
   return {
     line_no: index + 1,
+    ...(line.section === undefined ? {} : { section: line.section }),
     cause: line.cause,
     basis: line.basis,
     usage_type: line.usageType,

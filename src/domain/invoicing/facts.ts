@@ -23,7 +23,6 @@ export type InvoicedAccount = {
   readonly lateUsage: LateUsagePolicy;
   /** Whether a period without any charge is put on paper all the same. */
   readonly zeroInvoices: boolean;
-  readonly parentAccountId: string | null;
 };
 
 const lateUsagePolicies = ["next_invoice", "own_document", "hold"] as const;
@@ -102,10 +101,16 @@ export type BindingUsed = {
   readonly effectiveFrom: Instant;
 };
 
+/**
+ * A period of an account, or the part of one for which somebody else than before, or after, is asked for its money. A part is
+ * priced as a period of its own; only months are those of the whole.
+ */
+export type BilledPeriod = Period & { readonly partOf?: Period | undefined };
+
 /** Everything the charges of one account and one period follow from. */
 export type ChargeFacts = {
   readonly account: InvoicedAccount;
-  readonly period: Period;
+  readonly period: BilledPeriod;
   readonly offers: readonly Offer[];
   readonly measured: readonly Measured[];
   readonly fixed: readonly FixedCharge[];

@@ -1,3 +1,4 @@
+import { assert } from "../../kit/assert.ts";
 import { canonicalJson } from "../../kit/canonical-json.ts";
 import { sha256 } from "../../kit/hash.ts";
 import {
@@ -9,7 +10,7 @@ import {
   type Period,
   shift,
 } from "../../kit/time.ts";
-import type { Draft, DraftContent } from "./draft.ts";
+import type { ContentSection, Draft, DraftContent } from "./draft.ts";
 import type { InvoicedAccount } from "./facts.ts";
 import { type DocumentKind, documentNumber, type Series } from "./number.ts";
 
@@ -62,12 +63,14 @@ export function finalize(
 ): Issued {
   const issuedOn = dayAt(now, draft.account.calendar.timeZone);
   const dueOn = addDays(issuedOn, draft.account.netDays);
+  const number = documentNumber(as.series, as.n);
   const content: IssuedContent = {
     ...draft.content,
+    ...(draft.statements ? { sections: numberedSections(draft, number) } : {}),
     ...note,
     id: as.invoiceId,
     kind: as.kind,
-    number: documentNumber(as.series, as.n),
+    number,
     issued_on: issuedOn,
     due_on: dueOn,
   };
@@ -79,6 +82,44 @@ export function finalize(
     number: content.number,
     issuedAt: now,
     dueOn,
+    draft,
+    content,
+    contentText,
+    contentHash: sha256(contentText),
+  };
+}
+
+const statementNumber = (number: string, index: number): string => `${number}.${index + 1}`;
+
+function numberedSections({ content, statements = [] }: Draft, number: string): ContentSection[] {
+  const order = statements.map((one) => one.account.accountId);
+  return (content.sections ?? []).map((section) => {
+    const index = order.indexOf(section.account);
+    return index < 0 ? section : { ...section, statement: statementNumber(number, index) };
+  });
+}
+
+/** What an account keeps of the consolidated document that was issued: numbered below it, in the order of its sections. */
+export function finalizeStatement(whole: Issued, index: number, statementId: string): Issued {
+  const draft = whole.draft.statements?.[index];
+  assert(draft?.content.paid_by, "a statement says who pays it");
+  const content: IssuedContent = {
+    ...draft.content,
+    paid_by: { ...draft.content.paid_by, invoice: whole.number },
+    id: statementId,
+    kind: "statement",
+    number: statementNumber(whole.number, index),
+    issued_on: whole.content.issued_on,
+    due_on: whole.content.due_on,
+  };
+  const contentText = canonicalJson(content);
+  return {
+    invoiceId: statementId,
+    kind: "statement",
+    series: whole.series,
+    number: content.number,
+    issuedAt: whole.issuedAt,
+    dueOn: whole.dueOn,
     draft,
     content,
     contentText,

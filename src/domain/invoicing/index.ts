@@ -9,6 +9,7 @@ export {
   type Segment,
 } from "./charges.ts";
 export { compareContents, type Mismatch } from "./compare.ts";
+export { consolidate, type SectionOf, withSections } from "./consolidate.ts";
 export { differences, type Existing, type Line } from "./difference.ts";
 export {
   assemble,
@@ -16,6 +17,7 @@ export {
   type ContentMeasured,
   type ContentPeriod,
   type ContentPrice,
+  type ContentSection,
   type ContentSegment,
   type Draft,
   type DraftContent,
@@ -34,6 +36,7 @@ export {
   contentHash,
   finalize,
   finalizesAt,
+  finalizeStatement,
   type Issued,
   type IssuedContent,
   type Stage,

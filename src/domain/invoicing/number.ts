@@ -1,12 +1,14 @@
 /** Who issues a paper and which count it belongs to. Within one series numbers go 1, 2, 3 … without a gap. */
 export type Series = { readonly legalEntity: string; readonly series: string };
 
-export type DocumentKind = "invoice" | "credit_note" | "debit_note";
+export type DocumentKind = "invoice" | "credit_note" | "debit_note" | "statement";
 
+// A statement is numbered below the invoice that asks for its money: INV-000042.1.
 const seriesOf: Record<DocumentKind, string> = {
   invoice: "INV",
   credit_note: "CN",
   debit_note: "DN",
+  statement: "INV",
 };
 
 /** Invoices, credit notes and debit notes count separately. */

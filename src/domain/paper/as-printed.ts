@@ -21,6 +21,12 @@ export function asPrinted(paper: Paper): Paper {
         amount: negate(part.amount),
       })),
     })),
+    sections: paper.sections.map((one) => ({
+      ...one,
+      net: negated(one.net),
+      tax: negated(one.tax),
+      gross: negated(one.gross),
+    })),
     allowances: paper.allowances.map((one) => ({ ...one, amount: negated(one.amount) })),
     taxes: paper.taxes.map((tax) => ({
       ...tax,

@@ -15,12 +15,10 @@ import {
   usageTypes,
 } from "./paper.ts";
 
-/** What a document does not carry itself: what was paid before, the usage it adds up from, the children it speaks of. */
+/** What a document does not carry itself: what was paid before, and the usage it adds up from. */
 export type PaperExtras = {
   readonly annex: readonly AnnexRow[];
   readonly prepaid?: Money;
-  /** Account id to name, for the sections of a consolidated invoice. */
-  readonly sections?: ReadonlyMap<string, string>;
 };
 
 /** Put an issued document on paper. Everything comes from its own content, so the paper of ten years ago stays the same. */
@@ -30,19 +28,23 @@ export function paperOf(content: IssuedContent, extras: PaperExtras): Paper {
   const zone = content.account.time_zone;
   const language: Language = buyer.language.startsWith("de") ? "de" : "en";
   const isCredit = content.kind === "credit_note";
-  const lines = content.lines.map((line) =>
-    paperLine(line, code, zone, content.prices_include_tax, language),
-  );
+  const isStatement = content.kind === "statement";
+  const sections = sectionNames(content);
+  const lines = content.lines.map((line) => ({
+    ...paperLine(line, code, zone, content.prices_include_tax, language),
+    section: sections.get(line.section ?? "") ?? null,
+  }));
   const tax = parseMoney(content.tax, code);
   const net = minus(parseMoney(content.total, code), tax);
-  const prepaid = extras.prepaid ?? nothing(code);
+  // Nothing of a statement is due: who pays it is asked for it.
+  const prepaid = isStatement ? plus(net, tax) : (extras.prepaid ?? nothing(code));
 
   return {
-    kind: isCredit ? "credit_note" : "invoice",
+    kind: isCredit ? "credit_note" : isStatement ? "statement" : "invoice",
     language,
     number: content.number,
     issuedOn: content.issued_on,
-    dueOn: isCredit ? null : content.due_on,
+    dueOn: isCredit || isStatement ? null : content.due_on,
     periodFrom: dayAt(instant(content.period.starts_at), zone),
     periodTo: lastDay(content.period.ends_at, zone),
     currency: code,
@@ -69,9 +71,22 @@ export function paperOf(content: IssuedContent, extras: PaperExtras): Paper {
           issuedOn: content.corrects.issued_on ?? content.issued_on,
         }
       : null,
-    paymentTerms: isCredit ? null : termsText(language, content),
-    payTo: isCredit || !issuer.bank ? null : issuer.bank,
+    paymentTerms: isCredit || isStatement ? null : termsText(language, content),
+    payTo: isCredit || isStatement || !issuer.bank ? null : issuer.bank,
     lines,
+    sections: (content.sections ?? []).map((one) => {
+      const gross = parseMoney(one.total, code);
+      const sectionTax = parseMoney(one.tax, code);
+      return {
+        name: sections.get(one.account) ?? one.name,
+        net: minus(gross, sectionTax),
+        tax: sectionTax,
+        gross,
+      };
+    }),
+    paidBy: content.paid_by
+      ? { name: content.paid_by.name, invoice: content.paid_by.invoice ?? "" }
+      : null,
     allowances: [],
     taxes: content.taxes.map((one) => ({
       category: one.category as TaxCategory,
@@ -105,6 +120,16 @@ export function paperOf(content: IssuedContent, extras: PaperExtras): Paper {
     annex: extras.annex,
     notes: content.reason ? [content.reason] : [],
   };
+}
+
+/** Account id to the name of its section: two accounts of the same name are told apart by what they are called in addresses. */
+export function sectionNames({ sections = [] }: IssuedContent): Map<string, string> {
+  return new Map(
+    sections.map((one) => {
+      const alike = sections.filter((other) => other.name === one.name);
+      return [one.account, alike.length === 1 ? one.name : `${one.name} (${one.slug})`];
+    }),
+  );
 }
 
 function paperLine(

@@ -19,7 +19,7 @@ export {
 } from "./paper.ts";
 export { paperAsCsv } from "./spreadsheet.ts";
 export { paperAsUbl, ublObstacles, ublTree } from "./ubl.ts";
-export { type Wording, wordingOf } from "./wording.ts";
+export { sumTitleOf, titleOf, type Wording, wordingOf } from "./wording.ts";
 export { fileSafe, type Letter, letterFor } from "./letter.ts";
 export { paperAsHtml } from "./page.ts";
-export { type PaperExtras, paperOf } from "./from-document.ts";
+export { type PaperExtras, paperOf, sectionNames } from "./from-document.ts";

@@ -1,7 +1,7 @@
 import { asPrinted } from "./as-printed.ts";
 import { dayText, moneyText } from "./locale.ts";
 import type { Paper } from "./paper.ts";
-import { wordingOf } from "./wording.ts";
+import { sumTitleOf, titleOf, wordingOf } from "./wording.ts";
 
 /** The mail that carries a document. */
 export type Letter = {
@@ -16,11 +16,11 @@ export function letterFor(document: Paper): Letter {
   const paper = asPrinted(document);
   const { language: lang } = paper;
   const words = wordingOf(lang);
-  const title = `${paper.kind === "invoice" ? words.invoice : words.creditNote} ${paper.number}`;
+  const title = `${titleOf(words, paper.kind)} ${paper.number}`;
   const amount = moneyText(lang, paper.totals.due);
   const facts: [string, string][] = [
     [words.period, `${dayText(lang, paper.periodFrom)} – ${dayText(lang, paper.periodTo)}`],
-    [paper.kind === "invoice" ? words.amountDue : words.amountCredited, amount],
+    [sumTitleOf(words, paper.kind), amount],
     ...(paper.dueOn ? [[words.due, dayText(lang, paper.dueOn)] as [string, string]] : []),
     ...(paper.purchaseOrder
       ? [[words.purchaseOrder, paper.purchaseOrder] as [string, string]]

@@ -2,14 +2,14 @@ import { asPrinted } from "./as-printed.ts";
 import { dayText, moneyText, percentText, quantityText, rateText } from "./locale.ts";
 import { escaped } from "./letter.ts";
 import type { Paper, PaperLine, Party } from "./paper.ts";
-import { type Wording, wordingOf } from "./wording.ts";
+import { sumTitleOf, titleOf, type Wording, wordingOf } from "./wording.ts";
 
 /** A document as one HTML page that needs nothing else: readable on a phone, printable, no script. */
 export function paperAsHtml(document: Paper): string {
   const paper = asPrinted(document);
   const { language: lang } = paper;
   const words = wordingOf(lang);
-  const title = `${paper.kind === "invoice" ? words.invoice : words.creditNote} ${paper.number}`;
+  const title = `${titleOf(words, paper.kind)} ${paper.number}`;
   const fact = (label: string, value: string) =>
     `<div><dt>${escaped(label)}</dt><dd>${escaped(value)}</dd></div>`;
   const facts = [
@@ -44,15 +44,18 @@ ${[
 }
 
 function linesHtml(paper: Paper, words: Wording): string {
-  let section: string | null = null;
   return paper.lines
-    .map((line) => {
-      const heading =
-        line.section && line.section !== section
-          ? `<tr><th colspan="4" class="section">${escaped(line.section)}</th></tr>`
-          : "";
-      section = line.section;
-      return heading + lineHtml(paper, line, words);
+    .map((line, i) => {
+      const starts = line.section && line.section !== paper.lines[i - 1]?.section;
+      const heading = starts
+        ? `<tr><th colspan="4" class="section">${escaped(line.section ?? "")}</th></tr>`
+        : "";
+      const ends = line.section && line.section !== paper.lines[i + 1]?.section;
+      const sum = ends && paper.sections.find((one) => one.name === line.section);
+      const closing = sum
+        ? `<tr class="strong"><td colspan="3">${escaped(words.sectionSum(sum.name))}</td><td class="n">${moneyText(paper.language, sum.net)}</td></tr>`
+        : "";
+      return heading + lineHtml(paper, line, words) + closing;
     })
     .join("\n");
 }
@@ -101,14 +104,18 @@ function totalsHtml(paper: Paper, words: Wording): string {
     row(words.total, moneyText(lang, totals.gross), true),
     ...(totals.prepaid.minor === 0n
       ? []
-      : [row(words.prepaid, moneyText(lang, { ...totals.prepaid, minor: -totals.prepaid.minor }))]),
-    row(
-      paper.kind === "invoice" ? words.amountDue : words.amountCredited,
-      moneyText(lang, totals.due),
-      true,
-    ),
+      : [
+          row(
+            prepaidTitle(paper, words),
+            moneyText(lang, { ...totals.prepaid, minor: -totals.prepaid.minor }),
+          ),
+        ]),
+    row(sumTitleOf(words, paper.kind), moneyText(lang, totals.due), true),
   ].join("");
 }
+
+const prepaidTitle = (paper: Paper, words: Wording): string =>
+  paper.paidBy ? words.paidBy(paper.paidBy.name, paper.paidBy.invoice) : words.prepaid;
 
 function partyHtml(label: string, party: Party, words: Wording): string {
   const rows = [

@@ -93,7 +93,7 @@ export type AnnexRow = {
  * All sums are given, none is worked out again by a renderer.
  */
 export type Paper = {
-  readonly kind: "invoice" | "credit_note";
+  readonly kind: "invoice" | "credit_note" | "statement";
   readonly language: "en" | "de";
   readonly number: string;
   readonly issuedOn: Day;
@@ -115,6 +115,16 @@ export type Paper = {
     readonly holder: string;
   } | null;
   readonly lines: readonly PaperLine[];
+  /** The accounts that a consolidated document is about, with what their lines come to. Empty on an ordinary one. */
+  readonly sections: readonly {
+    readonly name: string;
+    /** Before tax, as the lines are. */
+    readonly net: Money;
+    readonly tax: Money;
+    readonly gross: Money;
+  }[];
+  /** On a statement: who is asked for it, and by which invoice. */
+  readonly paidBy: { readonly name: string; readonly invoice: string } | null;
   readonly allowances: readonly {
     readonly reason: string;
     readonly amount: Money;

@@ -21,6 +21,8 @@ const profile = "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0";
 
 /** Why a document cannot be written as EN 16931; empty when it can. */
 export function ublObstacles(paper: Paper): string[] {
+  if (paper.kind === "statement")
+    return [`it is a statement: ${paper.paidBy?.invoice ?? "another invoice"} asks for its money`];
   const obstacles: string[] = [];
   const decimals = formatMoney(paper.totals.due).split(".")[1]?.length ?? 0;
   if (decimals > 2)
@@ -150,7 +152,7 @@ function invoiceLine(paper: Paper, line: PaperLine): Record<string, unknown> {
   const { quantity, price, base } = priceOf(net, line);
   return {
     "cbc:ID": String(line.no),
-    ...(line.note ? { "cbc:Note": line.note } : {}),
+    ...noteOf(line),
     "cbc:InvoicedQuantity": formatDecimal(quantity),
     "cbc:InvoicedQuantity@unitCode": "C62",
     "cbc:LineExtensionAmount": formatMoney(net),
@@ -176,6 +178,12 @@ function invoiceLine(paper: Paper, line: PaperLine): Record<string, unknown> {
         : {}),
     },
   };
+}
+
+/** The standard has no sections: the account that a line is about is said in its note (BT-127). */
+function noteOf({ section, note }: PaperLine): Record<string, unknown> {
+  const text = [section, note].filter((part) => part !== null).join(": ");
+  return text === "" ? {} : { "cbc:Note": text };
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { Language } from "./locale.ts";
-import type { UsageType } from "./paper.ts";
+import type { Paper, UsageType } from "./paper.ts";
 
 /** Every label on a document. */
 export type Wording = {
   readonly invoice: string;
   readonly creditNote: string;
+  readonly statement: string;
   readonly number: string;
   readonly issued: string;
   readonly due: string;
@@ -28,6 +29,10 @@ export type Wording = {
   readonly prepaid: string;
   readonly amountDue: string;
   readonly amountCredited: string;
+  /** The sum of one account's lines, on a document about several. */
+  readonly sectionSum: (name: string) => string;
+  /** On a statement: by whom its amount is paid. */
+  readonly paidBy: (name: string, invoice: string) => string;
   readonly payTo: string;
   readonly annex: string;
   readonly project: string;
@@ -43,6 +48,7 @@ export type Wording = {
 const en: Wording = {
   invoice: "Invoice",
   creditNote: "Credit note",
+  statement: "Statement",
   number: "Number",
   issued: "Issued",
   due: "Due",
@@ -66,6 +72,8 @@ const en: Wording = {
   prepaid: "Already paid",
   amountDue: "Amount due",
   amountCredited: "Amount credited",
+  sectionSum: (name) => `Subtotal ${name}`,
+  paidBy: (name, invoice) => `Paid by ${name}, invoice ${invoice}`,
   payTo: "Pay to",
   annex: "Usage by project, meter and day",
   project: "Project",
@@ -93,6 +101,7 @@ const en: Wording = {
 const de: Wording = {
   invoice: "Rechnung",
   creditNote: "Gutschrift (Rechnungskorrektur)",
+  statement: "Aufstellung",
   number: "Nummer",
   issued: "Rechnungsdatum",
   due: "Fällig am",
@@ -116,6 +125,8 @@ const de: Wording = {
   prepaid: "Bereits bezahlt",
   amountDue: "Zahlbetrag",
   amountCredited: "Gutschriftbetrag",
+  sectionSum: (name) => `Summe ${name}`,
+  paidBy: (name, invoice) => `Zahlt ${name}, Rechnung ${invoice}`,
   payTo: "Zahlbar an",
   annex: "Verbrauch nach Projekt, Zähler und Tag",
   project: "Projekt",
@@ -145,5 +156,13 @@ const de: Wording = {
     adjustment: "Korrektur",
   },
 };
+
+/** What a document is called. */
+export const titleOf = (words: Wording, kind: Paper["kind"]): string =>
+  kind === "statement" ? words.statement : kind === "invoice" ? words.invoice : words.creditNote;
+
+/** What its last sum is called. */
+export const sumTitleOf = (words: Wording, kind: Paper["kind"]): string =>
+  kind === "credit_note" ? words.amountCredited : words.amountDue;
 
 export const wordingOf = (language: Language): Wording => (language === "de" ? de : en);

@@ -63,6 +63,11 @@ export const refusals = {
     title: "Accounts are nested too deeply",
     advice: "At most four levels: choose a parent higher up.",
   },
+  account_periods_differ: {
+    title: "Two accounts stand on one invoice only when their periods are the same",
+    advice:
+      "Give them the same time zone, invoice day, cycle and issuing legal entity, or let each have its own invoice.",
+  },
   account_periods_fixed: {
     title: "Zone, invoice day and cycle cannot change any more",
     advice:
@@ -276,9 +281,17 @@ export const refusals = {
     advice:
       "An independent computation from the raw events gives another result; the facts name the differences.",
   },
+  invoice_paid_by_another: {
+    title: "This is a statement: another account's invoice asks for its money",
+    advice: "Pay, credit, dispute or void that invoice, which the detail names.",
+  },
   invoice_period_not_final: {
     title: "The period cannot be invoiced yet",
     advice: "Wait until its finalization window is over, or pass force to close it now.",
+  },
+  invoice_section_not_found: {
+    title: "No such section",
+    advice: "Only a consolidated invoice has sections; the detail names them.",
   },
   invoice_status_conflict: {
     title: "The invoice is in another state",
@@ -375,6 +388,18 @@ export const refusals = {
   organization_required: {
     title: "The request does not say which organization it is about",
     advice: "Name it in the header Tallyline-Organization, or use a key of that organization.",
+  },
+  payer_change_too_late: {
+    title: "What was charged stays with who was asked for it",
+    advice: "Choose a moment at or after the end of the account's last period with a document.",
+  },
+  payer_change_unaligned: {
+    title: "Another payer begins on a full quarter of an hour",
+    advice: "Write a moment such as 2025-01-16T00:00:00Z or 2025-01-16T00:15:00Z.",
+  },
+  payer_not_above: {
+    title: "Only the own organization, or one above it, can pay for an account",
+    advice: "Choose an account of this organization or of the partner above it.",
   },
   payment_not_possible: {
     title: "This account cannot pay that way",

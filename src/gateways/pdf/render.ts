@@ -9,6 +9,8 @@ import {
   percentText,
   quantityText,
   rateText,
+  sumTitleOf,
+  titleOf,
   type Wording,
   wordingOf,
 } from "../../domain/paper/index.ts";
@@ -37,7 +39,7 @@ export type Attachment = {
 export function renderPdf(document: Paper, attachment?: Attachment): Promise<Uint8Array> {
   const paper = asPrinted(document);
   const words = wordingOf(paper.language);
-  const title = `${paper.kind === "invoice" ? words.invoice : words.creditNote} ${paper.number}`;
+  const title = `${titleOf(words, paper.kind)} ${paper.number}`;
   const page = openDocument(paper, title);
   const chunks: Uint8Array[] = [];
   const finished = new Promise<Uint8Array>((resolve, reject) => {
@@ -80,7 +82,7 @@ function firstHead(page: Page, paper: Paper, words: Wording): number {
     bold: true,
     color: paper.brand.color,
   });
-  write(page, paper.kind === "invoice" ? words.invoice : words.creditNote, 300, 40, 245, {
+  write(page, titleOf(words, paper.kind), 300, 40, 245, {
     size: 15,
     bold: true,
     align: "right",
@@ -117,7 +119,7 @@ function firstHead(page: Page, paper: Paper, words: Wording): number {
       ) + 12;
   }
 
-  const amount = paper.kind === "invoice" ? words.amountDue : words.amountCredited;
+  const amount = sumTitleOf(words, paper.kind);
   page.roundedRect(margin.left, y, contentWidth, 34, 4).fill("#f4f6f8");
   write(page, amount, margin.left + 12, y + 12, 220, { size: 9, color: grey });
   write(page, moneyText(lang, paper.totals.due), margin.left + 200, y + 8, contentWidth - 212, {
@@ -175,14 +177,18 @@ function lineColumns(words: Wording): Column[] {
 
 function lineRows(paper: Paper, words: Wording): TableRow[] {
   const rows: TableRow[] = [];
-  let section: string | null = null;
-  for (const one of paper.lines) {
-    if (one.section !== section) {
-      section = one.section;
-      if (section) rows.push({ cells: [section], heading: true });
-    }
+  paper.lines.forEach((one, i) => {
+    if (one.section && one.section !== paper.lines[i - 1]?.section)
+      rows.push({ cells: [one.section], kind: "heading" });
     rows.push(lineRow(paper.language, one, words));
-  }
+    const ends = one.section && one.section !== paper.lines[i + 1]?.section;
+    const sum = ends && paper.sections.find((part) => part.name === one.section);
+    if (sum)
+      rows.push({
+        cells: [words.sectionSum(sum.name), "", "", moneyText(paper.language, sum.net)],
+        kind: "sum",
+      });
+  });
   return rows;
 }
 
@@ -241,13 +247,15 @@ function totals(
     ...(sums.prepaid.minor !== 0n
       ? [
           {
-            label: words.prepaid,
+            label: paper.paidBy
+              ? words.paidBy(paper.paidBy.name, paper.paidBy.invoice)
+              : words.prepaid,
             value: moneyText(lang, { ...sums.prepaid, minor: -sums.prepaid.minor }),
           },
         ]
       : []),
     {
-      label: paper.kind === "invoice" ? words.amountDue : words.amountCredited,
+      label: sumTitleOf(words, paper.kind),
       value: moneyText(lang, sums.due),
       strong: true,
     },

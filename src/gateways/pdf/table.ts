@@ -10,8 +10,8 @@ export type Column = {
 export type TableRow = {
   readonly cells: readonly string[];
   readonly details?: readonly (readonly string[])[];
-  /** A heading across the table: the section of a child account, a project. */
-  readonly heading?: boolean;
+  /** A heading across the table, the name of a section; or what the section comes to. */
+  readonly kind?: "heading" | "sum";
 };
 
 const gap = 8;
@@ -29,7 +29,7 @@ export function table(
   for (const row of rows) {
     const height = rowHeight(page, columns, row);
     if (y + height > bottom) y = head(page, startPage(), columns);
-    y = row.heading ? heading(page, y, row.cells[0] ?? "") : body(page, y, columns, row);
+    y = row.kind === "heading" ? heading(page, y, row.cells[0] ?? "") : body(page, y, columns, row);
   }
   return y;
 }
@@ -57,7 +57,11 @@ function body(page: Page, y: number, columns: readonly Column[], row: TableRow):
   place(columns, (column, x, i) => {
     height = Math.max(
       height,
-      write(page, row.cells[i] ?? "", x, y, column.width, { size: size.cell, align: column.align }),
+      write(page, row.cells[i] ?? "", x, y, column.width, {
+        size: size.cell,
+        align: column.align,
+        bold: row.kind === "sum",
+      }),
     );
   });
   let at = y + height + 1;
@@ -81,7 +85,8 @@ function body(page: Page, y: number, columns: readonly Column[], row: TableRow):
 }
 
 function rowHeight(page: Page, columns: readonly Column[], row: TableRow): number {
-  if (row.heading) return 60;
+  // A heading does not stand alone at the foot of a page.
+  if (row.kind === "heading") return 60;
   const tallest = (cells: readonly string[], fontSize: number) =>
     Math.max(
       ...columns.map((column, i) =>

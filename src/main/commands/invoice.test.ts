@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { aCatalog, type Acme, anAccount, writeUsage } from "../../../test/harness/billing.ts";
 import { type TestEnv, testEnv } from "../../../test/harness/database.ts";
+import { system } from "../../domain/audit/index.ts";
+import { choosePayer } from "../../flows/choose-payer.ts";
+import type { OrganizationId } from "../../kit/ids.ts";
+import { instant } from "../../kit/time.ts";
 import { main } from "../cli.ts";
 
 let env: TestEnv;
@@ -63,6 +67,66 @@ test("an invoice is issued, shown, explained and verified on the command line", 
   ]);
   const same = await tallyline("invoice", "diff", "INV-000001", "INV-000001");
   expect([same.code, same.out]).toEqual([0, "no difference\n"]);
+});
+
+test("a consolidated invoice on the command line: drafted, issued, credited by section, voided, compared", async () => {
+  const child = await anAccount(env, { slug: "initech", orgId: acme.orgId });
+  await choosePayer(
+    env,
+    { organizationId: null, projectId: null },
+    system("test"),
+    acme.orgId as OrganizationId,
+    "initech",
+    { payer: "acme", effectiveFrom: instant("2025-01-01T00:00:00Z") },
+  );
+  await writeUsage(
+    env,
+    child,
+    [{ time: "2025-02-03T00:00:00Z", type: "call", data: { n: "500" } }],
+    ({ data }) => ({ calls: data["n"] ?? "0" }),
+  );
+  env.at("2025-03-04T00:00:00Z");
+  const at = ["--at", "2025-02-15T00:00:00Z"];
+  const draft = await tallyline("invoice", "draft", "acme", ...at);
+  expect(draft.out).toMatch(/API calls {2}\(initech\) +500 call +5\.00$/m);
+  expect((await tallyline("invoice", "preview", "initech", ...at)).out).toMatch(
+    /total USD +5\.00$/m,
+  );
+  const issued = await tallyline("invoice", "issue", "acme", ...at);
+  expect(issued.out).toMatch(/section initech, statement INV-000002\.1 +5\.00$/m);
+  expect((await tallyline("invoice", "verify", "INV-000002.1")).code).toBe(0);
+  expect((await tallyline("invoice", "explain", "INV-000002", "1")).out).toContain("500");
+
+  const part = await tallyline(
+    "invoice",
+    "credit",
+    "INV-000002",
+    "--reason",
+    "late",
+    "--line",
+    "1",
+    "--amount",
+    "2.00",
+  );
+  expect(part.out).toMatch(/total USD +-2\.00$/m);
+  const rest = await tallyline(
+    "invoice",
+    "credit",
+    "INV-000002",
+    "--reason",
+    "goodwill",
+    "--section",
+    "initech",
+  );
+  expect(rest.out).toMatch(/total USD +-3\.00$/m);
+  expect((await tallyline("invoice", "void", "INV-000002.1", "--reason", "x")).err).toContain(
+    "INV-000002 of acme asks for its money",
+  );
+  expect((await tallyline("invoice", "void", "INV-000001", "--reason", "wrong")).out).toBe(
+    "INV-000001 is void\n",
+  );
+  const other = await tallyline("invoice", "diff", "INV-000001", "INV-000002");
+  expect([other.code, other.out]).toEqual([3, expect.stringContaining("line 1, API")]);
 });
 
 test("verify says exactly what differs and ends with 3", async () => {

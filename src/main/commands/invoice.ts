@@ -3,12 +3,17 @@ import {
   type ContentLine,
   type DraftContent,
 } from "../../domain/invoicing/index.ts";
+import { system } from "../../domain/audit/index.ts";
+import type { CreditRequest } from "../../domain/corrections/index.ts";
 import { Problem } from "../../domain/refusals/index.ts";
+import { creditInvoice, voidInvoice } from "../../flows/correct-invoice.ts";
 import type { Env } from "../../flows/env.ts";
 import { explainInvoiceLine, type LineExplanation } from "../../flows/explain-invoice-line.ts";
 import { issueInvoice } from "../../flows/issue-invoice.ts";
 import { previewInvoice } from "../../flows/preview-invoice.ts";
 import { type Verification, verifyInvoice } from "../../flows/verify-invoice.ts";
+import type { Currency } from "../../kit/currency.ts";
+import { type Money, parseMoney } from "../../kit/money.ts";
 import { type Instant, formatInstant, tryInstant } from "../../kit/time.ts";
 import { findInvoice, type StoredInvoice } from "../../store/invoices.ts";
 import { findOrganization } from "../../store/organizations.ts";
@@ -17,33 +22,108 @@ import { UsageError } from "../config.ts";
 import { withEnv } from "../wire.ts";
 
 type OfOrganization = { readonly organization: string };
+type Reasoned = { readonly reason: string };
+type WhatToCredit = {
+  readonly amount?: string;
+  readonly line?: string;
+  readonly section?: string;
+};
 type AtMoment = OfOrganization & { readonly at?: string };
 const organizationOption = ["--organization <id or slug>", "whose invoice it is"] as const;
 
-/** Preview, issue, show, explain, verify and compare invoices. */
+/** Preview, issue, show, explain, verify, compare, credit and void invoices. */
 export const addInvoice: AddCommand = (program, run) => {
   const invoice = program
     .command("invoice")
     .description("preview, issue, explain, verify invoices");
 
+  const preview = (name: string, description: string, momentOption: [string, string]) =>
+    invoice
+      .command(`${name} <account>`)
+      .description(description)
+      .requiredOption(...organizationOption)
+      [name === "draft" ? "requiredOption" : "option"](...momentOption)
+      .action(
+        run(async ({ config, note, print }, account: string, options: AtMoment) =>
+          withEnv({ config, note }, async (env) => {
+            const orgId = await organizationOf(env, options.organization);
+            const now = env.now();
+            const found = await previewInvoice(env, orgId, account, now, momentOf(options.at, now));
+            const objections = found.contradictions.map((text) => `cannot be issued: ${text}\n`);
+            print(
+              { stage: found.stage, contradictions: found.contradictions, ...found.draft.content },
+              `${objections.join("")}${paper(`upcoming invoice (${found.stage})`, found.draft.content)}`,
+            );
+            return exitCodes.done;
+          }),
+        ),
+      );
+  preview("preview", "what the invoice would be if nothing more were used", [
+    "--at <moment>",
+    "a moment within the period, RFC 3339 (default: now)",
+  ]);
+  preview("draft", "the invoice of a period that is over, as it stands before it is issued", [
+    "--at <moment>",
+    "a moment within the period, RFC 3339",
+  ]);
+
   invoice
-    .command("preview <account>")
-    .description("what the invoice would be if nothing more were used")
+    .command("void <invoice>")
+    .description("take a document back: its usage can be invoiced again, under a new number")
     .requiredOption(...organizationOption)
-    .option("--at <moment>", "a moment within the period, RFC 3339 (default: now)")
+    .requiredOption("--reason <text>", "why; it is kept")
     .action(
-      run(async ({ config, note, print }, account: string, options: AtMoment) =>
+      run(async ({ config, note, print }, name: string, options: OfOrganization & Reasoned) =>
         withEnv({ config, note }, async (env) => {
           const orgId = await organizationOf(env, options.organization);
-          const now = env.now();
-          const found = await previewInvoice(env, orgId, account, now, momentOf(options.at, now));
-          const objections = found.contradictions.map((text) => `cannot be issued: ${text}\n`);
-          print(
-            { stage: found.stage, contradictions: found.contradictions, ...found.draft.content },
-            `${objections.join("")}${paper(`upcoming invoice (${found.stage})`, found.draft.content)}`,
+          const order = { orgId, invoice: name, reason: options.reason };
+          const done = await voidInvoice(
+            env,
+            order,
+            system("command line", options.reason),
+            env.now(),
           );
+          print({ number: done.number, status: done.status }, `${done.number} is void`);
           return exitCodes.done;
         }),
+      ),
+    );
+
+  invoice
+    .command("credit <invoice>")
+    .description("give back all that is left, an amount, one line, or one section")
+    .requiredOption(...organizationOption)
+    .requiredOption("--reason <text>", "why; it is printed on the note")
+    .option("--amount <amount>", "how much, before tax; with --line of that line")
+    .option("--line <n>", "of which line")
+    .option("--section <account>", "of a consolidated invoice: which account's section")
+    .action(
+      run(
+        async (
+          { config, note, print },
+          name: string,
+          options: OfOrganization & Reasoned & WhatToCredit,
+        ) =>
+          withEnv({ config, note }, async (env) => {
+            const orgId = await organizationOf(env, options.organization);
+            const of = await getInvoice(env, orgId, name);
+            const request = creditRequest(options, of.total.currency);
+            const order = {
+              orgId,
+              invoice: of.invoiceId,
+              request,
+              reason: options.reason,
+              reasonCode: "other",
+            };
+            const done = await creditInvoice(
+              env,
+              order,
+              system("command line", options.reason),
+              env.now(),
+            );
+            print(done.content, shown(done));
+            return exitCodes.done;
+          }),
       ),
     );
 
@@ -174,6 +254,24 @@ async function getInvoice(env: Env, orgId: string, name: string): Promise<Stored
   return found;
 }
 
+function creditRequest({ amount, line, section }: WhatToCredit, code: Currency): CreditRequest {
+  if (section !== undefined) return { kind: "section", account: section };
+  const money = amount === undefined ? null : amountOf(amount, code);
+  if (line !== undefined)
+    return { kind: "lines", lines: [{ lineNo: wholeNumber(line, "--line"), amount: money }] };
+  return money === null ? { kind: "all" } : { kind: "amount", amount: money };
+}
+
+function amountOf(text: string, code: Currency): Money {
+  try {
+    const amount = parseMoney(text, code);
+    if (amount.minor > 0n) return amount;
+  } catch {
+    // The same advice for every way in which it may be wrong.
+  }
+  throw new UsageError(`--amount ${text}: write an amount above zero in ${code}, as in 12.50`);
+}
+
 function momentOf(text: string | undefined, now: Instant): Instant {
   if (text === undefined) return now;
   const at = tryInstant(text);
@@ -194,8 +292,18 @@ const shown = ({ number, status, content }: StoredInvoice): string =>
 function paper(title: string, content: DraftContent): string {
   const { account, period, currency } = content;
   const head = `${title}\n${account.name} (${account.slug})  ${period.starts_at} to ${period.ends_at}\n`;
-  const rows = content.lines.flatMap((line) => [lineRow(line), ...segmentRows(line)]);
+  const slugs = new Map(content.sections?.map((one) => [one.account, one.slug]));
+  const rows = content.lines.flatMap((line) => [
+    lineRow(line, slugs.get(line.section ?? "")),
+    ...segmentRows(line),
+  ]);
   const sums = [
+    ...(content.sections ?? []).map((one) => [
+      "",
+      `section ${one.slug}${one.statement ? `, statement ${one.statement}` : ""}`,
+      "",
+      one.subtotal,
+    ]),
     ["", "subtotal", "", content.subtotal],
     ...content.taxes.map((tax) => ["", `${tax.name} ${tax.percent} %`, "", tax.tax]),
     ["", `total ${currency}`, "", content.total],
@@ -203,9 +311,9 @@ function paper(title: string, content: DraftContent): string {
   return `${head}\n${table([["#", "what", "quantity", currency], ...rows, ...sums])}`;
 }
 
-const lineRow = (line: ContentLine): string[] => [
+const lineRow = (line: ContentLine, section: string | undefined): string[] => [
   String(line.line_no),
-  `${line.sku}  ${line.description}`,
+  `${line.sku}  ${line.description}${section ? `  (${section})` : ""}`,
   `${line.quantity} ${line.unit}`,
   line.amount,
 ];
