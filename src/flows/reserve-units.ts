@@ -129,10 +129,12 @@ export async function commitReservation(
   orgId: string,
   id: string,
   used: Units,
+  accountId?: string,
 ): Promise<StoredReservation> {
   return transaction(env.store.db, async (tx) => {
     const reservation = await lockReservation(tx, orgId, id);
-    if (!reservation) throw new Problem("reservation_not_found");
+    if (!reservation || reservation.accountId !== (accountId ?? reservation.accountId))
+      throw new Problem("reservation_not_found");
     const now = env.now();
     const { committed, ...rest } = reservation;
     const decision = commit(committed === null ? rest : { ...rest, committed }, used, now);
@@ -174,10 +176,12 @@ export async function releaseReservation(
   env: Env,
   orgId: string,
   id: string,
+  accountId?: string,
 ): Promise<StoredReservation> {
   return transaction(env.store.db, async (tx) => {
     const reservation = await lockReservation(tx, orgId, id);
-    if (!reservation) throw new Problem("reservation_not_found");
+    if (!reservation || reservation.accountId !== (accountId ?? reservation.accountId))
+      throw new Problem("reservation_not_found");
     if (reservation.status === "committed")
       throw new Problem("reservation_ended", "The reservation was committed.");
     if (reservation.status === "released") return reservation;

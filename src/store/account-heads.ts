@@ -7,7 +7,8 @@ export const headName = (key: HeadKey): string => `${key.orgId}\n${key.accountId
 /**
  * Lock the usage heads of accounts, in order, and count their versions up: whoever changes what usage draws from does
  * this first, in a statement of its own, so that ingest and everybody else take turns. Who only wants to take turns leaves
- * the version as it is, and what ingest remembers stays good. Answers how many events each account has.
+ * the version as it is, and what ingest remembers stays good. Answers how many events each account has; accounts that are not
+ * there have no head and leave none behind.
  */
 export async function lockHeads(
   tx: Tx,
@@ -20,7 +21,9 @@ export async function lockHeads(
   const orgs = sorted.map((key) => key.orgId);
   const accounts = sorted.map((key) => key.accountId);
   await sql`insert into usage_head (org_id, account_id, chain)
-            select k.*, decode(repeat('00', 16), 'hex') from unnest(${orgs}::text[], ${accounts}::text[]) as k
+            select k.*, decode(repeat('00', 16), 'hex')
+            from unnest(${orgs}::text[], ${accounts}::text[]) as k (org_id, account_id)
+            where exists (select from billing_account a where a.org_id = k.org_id and a.account_id = k.account_id)
             on conflict do nothing`.execute(tx);
   await sql`select 1 from usage_head h join unnest(${orgs}::text[], ${accounts}::text[]) as k (org_id, account_id)
               using (org_id, account_id) order by h.org_id, h.account_id for update of h`.execute(

@@ -202,7 +202,7 @@ const breakGlass = endpoint({
 });
 
 const ReservationParam = AccountParam.extend({ reservation: z.string().min(1).max(80) });
-const ended = ["reservation_ended", "reservation_not_found"] as const;
+const ended = ["account_not_found", "reservation_ended", "reservation_not_found"] as const;
 
 const commit = endpoint({
   method: "POST",
@@ -218,7 +218,13 @@ const commit = endpoint({
   problems: ended,
   run: async (env, { organization, params, body }) =>
     reservationView(
-      await commitReservation(env, organization.id, params.reservation, body.quantity),
+      await commitReservation(
+        env,
+        organization.id,
+        params.reservation,
+        body.quantity,
+        await findAccountId(env, organization.id, params.account),
+      ),
     ),
 });
 
@@ -233,7 +239,14 @@ const release = endpoint({
   response: ReservationView,
   problems: ended,
   run: async (env, { organization, params }) =>
-    reservationView(await releaseReservation(env, organization.id, params.reservation)),
+    reservationView(
+      await releaseReservation(
+        env,
+        organization.id,
+        params.reservation,
+        await findAccountId(env, organization.id, params.account),
+      ),
+    ),
 });
 
 const QuotaParam = AccountParam.extend({ quota: z.string().min(1).max(100) });
