@@ -141,15 +141,21 @@ describe("workers", () => {
   };
 
   test("two processes run one job once, and never two of a kind at the same time", async () => {
-    const { seen, handlers: counted } = counting(() => sleep(100));
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { seen, handlers: counted } = counting(() => held);
     start({ handlers: counted });
     start({ handlers: counted });
     await due(minutely.slice(0, 1));
     await until(() => seen.runs === 1, "the job runs");
+    // Twice due while it is in hand: that is once more.
     env.at("2025-01-31T12:01:00Z");
     await due(minutely.slice(0, 1));
     env.at("2025-01-31T12:02:00Z");
     await due(minutely.slice(0, 1));
+    release();
     await until(async () => (await waiting()).length === 0, "nothing waits");
     expect(seen).toEqual({ runs: 2, atOnce: 0, mostAtOnce: 1 });
     const [state] = await listJobStates(env.store.db);
@@ -195,13 +201,14 @@ describe("workers", () => {
           release = resolve;
         }),
     );
-    start({ handlers: counted, leaseMs: 300 });
-    start({ handlers: counted, leaseMs: 300 });
+    // Three signs of life in a lease: long enough for a machine that has other things to do.
+    start({ handlers: counted, leaseMs: 2_000 });
+    start({ handlers: counted, leaseMs: 2_000 });
     await due(minutely.slice(0, 1));
     await until(() => seen.runs === 1, "the job runs");
-    await sleep(1_500);
+    await sleep(5_000);
     expect(seen.runs).toBe(1);
-    expect(await listJobWorkers(env.store.db, 5_000)).toHaveLength(2);
+    expect(await listJobWorkers(env.store.db, 10_000)).toHaveLength(2);
     const [worker] = (await env.owner.query("select locked_by from graphile_worker._private_jobs"))
       .rows as { locked_by: string }[];
     release();
