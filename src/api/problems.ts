@@ -120,6 +120,7 @@ export const statuses: Record<RefusalCode, number> = {
   quota_not_found: 404,
   quota_request_not_open: 409,
   rate_limited: 429,
+  recognition_policy_not_ahead: 409,
   refund_refused: 409,
   request_not_valid: 400,
   reservation_ended: 409,

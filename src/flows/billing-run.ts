@@ -102,7 +102,11 @@ function firstOwed(
  */
 export async function* pagesOfDue(
   env: Env,
-  run: Pick<BillingRun, "orgId" | "asOf" | "createdBy"> & { readonly runId?: string },
+  run: Pick<BillingRun, "orgId" | "asOf" | "createdBy"> & {
+    readonly runId?: string;
+    /** Those too that are over but not final. */
+    readonly notFinal?: boolean;
+  },
 ): AsyncGenerator<(AccountKey & { period: Period })[]> {
   let after: AccountKey | undefined;
   for (;;) {
@@ -126,9 +130,10 @@ export async function* pagesOfDue(
       const first = firstOwed(book, key, (ref) => histories.get(ref)?.firstAt ?? null);
       const since = first ?? (zeroInvoices ? of.createdAt : null);
       if (since === null) return [];
+      const account = run.notFinal ? { ...of.account, finalizationHours: 0 } : of.account;
       const ever = stretchesOf(book, key).filter((stretch) => stretch.payer === key);
       return (
-        duePeriods(of.account, since, history?.starts ?? new Set(), run.asOf)
+        duePeriods(account, since, history?.starts ?? new Set(), run.asOf)
           // Somebody else paid from the beginning: nothing can be owed by the account itself, not even for late usage.
           .filter((period) =>
             ever.some((one) => one.startsAt < period.endsAt && one.endsAt > since),

@@ -91,7 +91,9 @@ function feesIn(history: readonly KnownTimeline[], terms: Terms, period: Period)
     if (charge === undefined) return [];
     if (old === undefined) return [feeLine(charge, period)];
     const change = subtract(now?.amount ?? zero, old.amount);
-    return isZero(round(change, 12)) ? [] : [changeLine(charge, change, period)];
+    return isZero(round(change, 12))
+      ? []
+      : [changeLine(charge, change, period, changedPeriod(old, now))];
   });
 }
 
@@ -136,8 +138,16 @@ function feeLine(charge: Charge, period: Period): FixedCharge {
   };
 }
 
-/** A later change of something that an earlier invoice carries: its difference, on a line of its own. */
-function changeLine(charge: Charge, change: FixedCharge["amount"], period: Period): FixedCharge {
+/**
+ * A later change of something that an earlier invoice carries: its difference, on a line of its own, over the time that
+ * it is about. So what is given back of a year is given back from the change on.
+ */
+function changeLine(
+  charge: Charge,
+  change: FixedCharge["amount"],
+  period: Period,
+  over: Period,
+): FixedCharge {
   const amount = round(change, 12);
   return {
     ...feeLine(charge, period),
@@ -148,8 +158,32 @@ function changeLine(charge: Charge, change: FixedCharge["amount"], period: Perio
     unit: "share",
     unitAmount: amount,
     amount,
-    period,
+    period: within(over, period),
   };
+}
+
+/** From where two computations of a charge part to where the longer one ends. */
+function changedPeriod(old: Charge, now: Charge | undefined): Period {
+  const [before, after] = [old.segments, now?.segments ?? []];
+  const ends = [...before, ...after].map((one) => one.period.endsAt);
+  const endsAt = Math.max(...ends) as Instant;
+  const parts = Array.from({ length: Math.max(before.length, after.length) }, (_, i) =>
+    parting(before[i], after[i]),
+  ).filter((at) => at !== undefined);
+  const startsAt = Math.min(endsAt - 1, ...parts) as Instant;
+  return { startsAt, endsAt };
+}
+
+/** Where two segments part: one rate over two lengths where the shorter ends, else where either begins. */
+function parting(was: Segment | undefined, is: Segment | undefined): Instant | undefined {
+  const [first, other] = [was ?? is, is ?? was];
+  if (!first || !other) return undefined;
+  const isSameRate =
+    was && is && was.unitAmount.equals(is.unitAmount) && was.quantity.equals(is.quantity);
+  if (!isSameRate) return Math.min(first.period.startsAt, other.period.startsAt) as Instant;
+  if (was.period.endsAt !== is.period.endsAt)
+    return Math.min(was.period.endsAt, is.period.endsAt) as Instant;
+  return was.amount.equals(is.amount) ? undefined : was.period.startsAt;
 }
 
 const servicePeriod = (charge: Charge): Period => ({

@@ -10,6 +10,7 @@ import { creditInvoice, voidInvoice } from "./correct-invoice.ts";
 import { explainInvoiceLine } from "./explain-invoice-line.ts";
 import { issueInvoice } from "./issue-invoice.ts";
 import { previewInvoice } from "./preview-invoice.ts";
+import { proveBooks } from "./prove-books.ts";
 import { readBalance } from "./record-payment.ts";
 import { verifyInvoice } from "./verify-invoice.ts";
 import { finishBillingRun, startBillingRun } from "./billing-run.ts";
@@ -369,4 +370,13 @@ test("a run bills families once: one number per family, none for a child, and no
     { kind: "invoice", n: 2 },
     { kind: "statement", n: 2 },
   ]);
+});
+
+test("after all of it, the books of payers and of those they pay for are what the documents say, and what is handed over meets", async () => {
+  expect(await proveBooks(env)).toEqual([]);
+  const { rows } = await env.owner.query<{ count: string; sum: string }>(
+    "select count(*)::text as count, sum(amount_minor)::text as sum from ledger_posting where account = 'equity:moved:statements'",
+  );
+  expect(Number(rows[0]?.count)).toBeGreaterThan(4);
+  expect(rows[0]?.sum).toBe("0");
 });

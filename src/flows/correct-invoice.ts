@@ -22,6 +22,9 @@ import { listPayments } from "../store/payments.ts";
 import { transaction } from "../store/transaction.ts";
 import type { Env } from "./env.ts";
 import { numberAndInsert } from "./issue-invoices.ts";
+import { postVoid, postWriteOff } from "./post-documents.ts";
+import { balanceOf } from "./record-payment.ts";
+import { refuseStatement } from "./refuse-statement.ts";
 
 export type CreditOrder = {
   readonly orgId: string;
@@ -106,6 +109,7 @@ export async function creditInvoice(
             reason: order.reason,
           },
           reasonCode: order.reasonCode,
+          ofBadDebt: invoice.status === "uncollectible",
           createdBy: author.actor.id,
         },
       ],
@@ -190,7 +194,10 @@ async function changeStatus(
     }
     const voidedAfter = move.to === "void" ? sequence : null;
     await markInvoice(tx, invoice.orgId, invoice.invoiceId, move.to, voidedAfter);
-    if (move.to === "void") await voidStatements(tx, invoice);
+    if (move.to === "void") {
+      const statements = await voidStatements(tx, invoice);
+      for (const document of [invoice, ...statements]) await postVoid(tx, document, now);
+    } else await postWriteOff(tx, invoice, (await balanceOf(tx, invoice)).open, now);
     await appendAudit(tx, env.id, invoice.orgId, [
       {
         at: now,
@@ -205,18 +212,8 @@ async function changeStatus(
   });
 }
 
-/** A part of a document cannot be taken back by itself: another account's invoice asks for it. */
-export function refuseStatement(invoice: StoredInvoice): void {
-  const { paid_by: payer } = invoice.content;
-  if (payer)
-    throw new Problem(
-      "invoice_paid_by_another",
-      `${invoice.number} is a statement: ${payer.invoice ?? "the invoice"} of ${payer.name} asks for its money`,
-    );
-}
-
-async function voidStatements(tx: Tx, whole: StoredInvoice): Promise<void> {
-  if (!whole.content.sections) return;
+async function voidStatements(tx: Tx, whole: StoredInvoice): Promise<StoredInvoice[]> {
+  if (!whole.content.sections) return [];
   const statements = await listStatements(tx, whole.invoiceId);
   const sequences = await lockDocuments(tx, statements);
   for (const one of statements)
@@ -227,6 +224,7 @@ async function voidStatements(tx: Tx, whole: StoredInvoice): Promise<void> {
       "void",
       sequences.get(accountKeyText(one.orgId, one.accountId)) ?? 0n,
     );
+  return statements;
 }
 
 /** Hold the document and its accounts, so that nothing else is put on them meanwhile. */

@@ -1,6 +1,9 @@
 import { type ExportFormat, exportBooks, type LedgerTransaction } from "../domain/ledger/index.ts";
 import type { Instant } from "../kit/time.ts";
 import { listTransactions } from "../store/journal.ts";
+import { accrueUsage } from "./accrue-usage.ts";
+import { atEveryTime } from "./at-every-time.ts";
+import { earnRevenue } from "./earn-revenue.ts";
 import type { Env } from "./env.ts";
 import { postSupplyCost } from "./keep-supply.ts";
 import { postBooks } from "./post-books.ts";
@@ -22,8 +25,15 @@ export async function exportLedger(
   }
 }
 
-/** Post what is not in the books yet: movements of grants, and the cost of what was used. */
+/**
+ * Post what has come due and is not in the books yet: movements of grants, closed periods without an invoice, fees by the
+ * month, and the cost of what was used. Documents and payments are there already.
+ */
 export async function bringUpToDate(env: Env): Promise<void> {
+  await atEveryTime(env, async (own, of) => {
+    await accrueUsage(own, of);
+    await earnRevenue(own, of);
+  });
   await postBooks(env);
   await postSupplyCost(env);
 }

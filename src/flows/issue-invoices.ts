@@ -25,6 +25,7 @@ import {
 } from "../store/invoices.ts";
 import { transaction } from "../store/transaction.ts";
 import type { Drafted, DraftScope } from "./draft-invoices.ts";
+import { postDocuments } from "./post-documents.ts";
 import { queueDocumentMails } from "./queue-document-mails.ts";
 
 /** What became of one draft. */
@@ -137,10 +138,12 @@ export type Numberable = {
   readonly reasonCode?: string;
   /** For each statement of a consolidated draft, in their order; their accounts are locked too. */
   readonly statements?: readonly { readonly id: string; readonly sequence: bigint }[];
+  /** It corrects a debt that was given up: see `postDocuments`. */
+  readonly ofBadDebt?: boolean;
   readonly createdBy: string;
 };
 
-/** Give documents the next numbers of their series, store them and queue their mails. Series are locked in the order of their names. */
+/** Give documents the next numbers of their series, store them, book them and queue their mails. Series are locked in the order of their names. */
 export async function numberAndInsert(
   tx: Tx,
   documents: readonly Numberable[],
@@ -182,6 +185,13 @@ export async function numberAndInsert(
     await saveSeries(tx, series, n);
   }
   await insertIssued(tx, rows);
+  const ofBadDebt = documents.filter((one) => one.ofBadDebt).map((one) => one.invoiceId);
+  await postDocuments(
+    tx,
+    rows.map((row) => row.issued),
+    now,
+    new Set(ofBadDebt),
+  );
   await queueDocumentMails(tx, issued, now);
   return issued;
 }

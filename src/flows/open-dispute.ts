@@ -10,8 +10,9 @@ import { appendAudit } from "../store/audit.ts";
 import { type Dispute, insertDispute, insertDisputeMessage, type Side } from "../store/disputes.ts";
 import { lockInvoice, type StoredInvoice } from "../store/invoices.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
-import { creditedSoFar, refuseStatement } from "./correct-invoice.ts";
+import { creditedSoFar } from "./correct-invoice.ts";
 import type { Env } from "./env.ts";
+import { refuseStatement } from "./refuse-statement.ts";
 
 export type DisputeOrder = {
   readonly orgId: string;

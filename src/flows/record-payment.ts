@@ -27,8 +27,8 @@ import { withheldMinor } from "../store/disputes.ts";
 import { appendTransactions } from "../store/journal.ts";
 import { insertPayment, listPayments, type Payment } from "../store/payments.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
-import { refuseStatement } from "./correct-invoice.ts";
 import type { Env } from "./env.ts";
+import { refuseStatement } from "./refuse-statement.ts";
 
 export type PaymentOrder = {
   readonly orgId: string;
@@ -116,7 +116,7 @@ export async function readBalance(db: Db, orgId: string, idOrNumber: string): Pr
   return balanceOf(db, invoice);
 }
 
-async function balanceOf(db: Db, invoice: StoredInvoice): Promise<Balance> {
+export async function balanceOf(db: Db, invoice: StoredInvoice): Promise<Balance> {
   const code = invoice.total.currency;
   const payments = await listPayments(db, invoice.orgId, invoice.invoiceId);
   const notes = await listCorrections(db, invoice.orgId, invoice.invoiceId);
@@ -155,8 +155,12 @@ function discountOffered(invoice: StoredInvoice, { credited, open }: Balance, on
 }
 
 /** Money comes in against the receivable; what was forgiven is an expense, what was too much a liability. */
-function booked(payment: Payment, { number }: StoredInvoice): LedgerTransaction {
-  const receivable = address("receivable", payment.accountId);
+function booked(payment: Payment, { number, status }: StoredInvoice): LedgerTransaction {
+  // Of a debt that was given up nothing is receivable any more: what comes in all the same makes the loss smaller.
+  const receivable = address(
+    status === "uncollectible" ? "bad-debt" : "receivable",
+    payment.accountId,
+  );
   const bank = address("cash", "bank");
   return book({
     id: `txn_${payment.paymentId.slice(4)}`,

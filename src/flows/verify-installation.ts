@@ -6,13 +6,14 @@ import { pageInvoices } from "../store/invoices.ts";
 import { snapshot } from "../store/transaction.ts";
 import { compareRollups, verifyChain } from "../store/usage-proof.ts";
 import type { Env } from "./env.ts";
+import { proveBooks } from "./prove-books.ts";
 import { proveGrants } from "./prove-grants.ts";
 import { verifyStored } from "./verify-invoice.ts";
 
 /** One thing that is not what it should be, and whose it is. */
 export type InstallationFault = {
   readonly account: string;
-  readonly about: "rollup" | "chain" | "invoice" | "prepaid";
+  readonly about: "rollup" | "chain" | "invoice" | "prepaid" | "books";
   readonly where: string;
   readonly stored: string;
   readonly recomputed: string;
@@ -28,8 +29,8 @@ const accountsPerPage = 200;
 const invoicesPerPage = 200;
 
 /**
- * Prove every account, or those of one organization: rollups equal their raw events, the chain of events is whole, and every
- * issued document re-derives. Each account is read in a snapshot of its own, so that work may go on meanwhile.
+ * Prove every account, or those of one organization: rollups equal their raw events, the chain of events is whole, every
+ * issued document re-derives, and the books are what documents, payments and grants say. Each account is read in a snapshot of its own, so that work may go on meanwhile.
  */
 export async function verifyInstallation(
   env: Env,
@@ -47,6 +48,8 @@ export async function verifyInstallation(
       const proof = await proveGrants(env, orgId === undefined ? {} : { orgId });
       for (const { accountId, where, stored, recomputed } of proof.faults)
         faults.push({ account: accountId, about: "prepaid", where, stored, recomputed });
+      for (const one of await proveBooks(env, orgId === undefined ? {} : { orgId }))
+        faults.push({ ...one, account: one.orgId, about: "books" });
       return { accountCount, invoiceCount, faults };
     }
     for (const key of keys) {

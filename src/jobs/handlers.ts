@@ -1,8 +1,10 @@
 import { system } from "../domain/audit/index.ts";
+import { accrueUsage } from "../flows/accrue-usage.ts";
 import { atEveryTime, atTimeOf, type InTime } from "../flows/at-every-time.ts";
 import { billFinalizedPeriods } from "../flows/bill-finalized-periods.ts";
 import { settlePendingPurchases } from "../flows/buy-batch.ts";
 import { continueBackfills } from "../flows/continue-backfills.ts";
+import { earnRevenue } from "../flows/earn-revenue.ts";
 import type { Env } from "../flows/env.ts";
 import { expireGrants } from "../flows/expire-grants.ts";
 import { forgetAnswers } from "../flows/forget-answers.ts";
@@ -26,6 +28,8 @@ const timely = {
   "expire-grants": (env, of) => expireGrants(env, of),
   "top-up-automatically": (env, of) => topUpAutomatically(env, of),
   "bill-finalized-periods": (env, of, stopping) => billFinalizedPeriods(env, of, stopping),
+  "accrue-usage": (env, of, stopping) => accrueUsage(env, of, stopping),
+  "earn-revenue": (env, of) => earnRevenue(env, of),
 } satisfies Record<string, Timely>;
 
 const atAllTimes =
@@ -42,6 +46,8 @@ export const handlers = {
   "settle-pending-purchases": atAllTimes(timely["settle-pending-purchases"]),
   "top-up-automatically": atAllTimes(timely["top-up-automatically"]),
   "bill-finalized-periods": atAllTimes(timely["bill-finalized-periods"]),
+  "accrue-usage": atAllTimes(timely["accrue-usage"]),
+  "earn-revenue": atAllTimes(timely["earn-revenue"]),
   "post-books": (env) => postBooks(env),
   "post-supply-cost": (env) => postSupplyCost(env),
   "continue-backfills": (env, { stopping }) => continueBackfills(env, backfillTimeoutMs, stopping),

@@ -21,6 +21,8 @@ export const schedules: readonly Schedule[] = [
   { name: "post-books", everySeconds: minutely },
   { name: "continue-backfills", everySeconds: minutely },
   { name: "bill-finalized-periods", everySeconds: 15 * minutely },
+  { name: "accrue-usage", everySeconds: hourly, atSeconds: 10 * minutely },
+  { name: "earn-revenue", everySeconds: hourly, atSeconds: 1 * minutely },
   { name: "post-supply-cost", everySeconds: hourly, atSeconds: 5 * minutely },
   { name: "forget-answers", everySeconds: daily, atSeconds: 3 * hourly },
 ];

@@ -14,32 +14,49 @@ import type { Instant } from "../kit/time.ts";
 import { readDecimal, readInstant, writeDecimal, writeInstant } from "./columns.ts";
 import type { Db, Tx } from "./connect.ts";
 
-/** Append booked transactions. A cause that is in the books already is refused (`ledger_transaction_once_per_cause`). */
-export async function appendTransactions(
+/** Append booked transactions of one organization. A cause that is in the books already is refused (`ledger_transaction_once_per_cause`). */
+export const appendTransactions = (
   tx: Tx,
   orgId: string,
   transactions: readonly LedgerTransaction[],
   recordedAt: Instant,
+): Promise<void> =>
+  appendBooks(
+    tx,
+    transactions.map((transaction) => ({ orgId, transaction })),
+    recordedAt,
+  );
+
+/** The same for many organizations at once: two statements, however many there are. */
+export async function appendBooks(
+  tx: Tx,
+  books: readonly { readonly orgId: string; readonly transaction: LedgerTransaction }[],
+  recordedAt: Instant,
 ): Promise<void> {
-  if (transactions.length === 0) return;
+  if (books.length === 0) return;
+  const made = books.map(({ transaction }) => transaction);
   await sql`
     insert into ledger_transaction (org_id, transaction_id, cause, at, description, policy_version, reverses, recorded_at)
-    select ${orgId}, t.*, ${writeInstant(recordedAt)}::timestamptz
-    from unnest(${transactions.map((t) => t.id)}::text[], ${transactions.map((t) => t.cause)}::text[],
-                ${transactions.map((t) => writeInstant(t.at))}::timestamptz[],
-                ${transactions.map((t) => t.description)}::text[],
-                ${transactions.map((t) => t.policyVersion)}::integer[],
-                ${transactions.map((t) => t.reverses)}::text[]) as t`.execute(tx);
-  const postings = transactions.flatMap((transaction) =>
-    transaction.postings.map((posting, index) => ({ id: transaction.id, no: index + 1, posting })),
+    select t.*, ${writeInstant(recordedAt)}::timestamptz
+    from unnest(${books.map((b) => b.orgId)}::text[], ${made.map((t) => t.id)}::text[],
+                ${made.map((t) => t.cause)}::text[], ${made.map((t) => writeInstant(t.at))}::timestamptz[],
+                ${made.map((t) => t.description)}::text[], ${made.map((t) => t.policyVersion)}::integer[],
+                ${made.map((t) => t.reverses)}::text[]) as t`.execute(tx);
+  const postings = books.flatMap(({ orgId, transaction }) =>
+    transaction.postings.map((posting, index) => ({
+      orgId,
+      id: transaction.id,
+      no: index + 1,
+      posting,
+    })),
   );
   const moneyOf = ({ amount }: Posting) => (amount.kind === "money" ? amount.money : null);
   const unitsOf = ({ amount }: Posting) => (amount.kind === "units" ? amount : null);
   await sql`
     insert into ledger_posting (org_id, transaction_id, posting_no, account, currency, amount_minor, family, units)
-    select ${orgId}, p.*
-    from unnest(${postings.map((p) => p.id)}::text[], ${postings.map((p) => p.no)}::smallint[],
-                ${postings.map((p) => p.posting.account)}::text[],
+    select p.*
+    from unnest(${postings.map((p) => p.orgId)}::text[], ${postings.map((p) => p.id)}::text[],
+                ${postings.map((p) => p.no)}::smallint[], ${postings.map((p) => p.posting.account)}::text[],
                 ${postings.map((p) => moneyOf(p.posting)?.currency ?? null)}::text[],
                 ${postings.map((p) => moneyOf(p.posting)?.minor.toString() ?? null)}::bigint[],
                 ${postings.map((p) => unitsOf(p.posting)?.family ?? null)}::text[],
@@ -48,6 +65,16 @@ export async function appendTransactions(
                   return units ? writeDecimal(units) : null;
                 })}::numeric[]) as p`.execute(tx);
 }
+
+type TransactionRow = {
+  org_id: string;
+  transaction_id: string;
+  cause: string;
+  at: string;
+  description: string;
+  policy_version: number;
+  reverses: string | null;
+};
 
 type PostingRow = {
   account: string;
@@ -74,15 +101,7 @@ export async function listTransactions(
     limit: number;
   },
 ): Promise<LedgerTransaction[]> {
-  const { rows } = await sql<{
-    org_id: string;
-    transaction_id: string;
-    cause: string;
-    at: string;
-    description: string;
-    policy_version: number;
-    reverses: string | null;
-  }>`
+  const { rows } = await sql<TransactionRow>`
     select org_id, transaction_id, cause, at, description, policy_version, reverses from ledger_transaction
     where (${filter.orgId ?? null}::text is null or org_id = ${filter.orgId ?? null})
       and (${at(filter.from)}::timestamptz is null or at >= ${at(filter.from)}::timestamptz)
@@ -90,17 +109,34 @@ export async function listTransactions(
       and (${at(filter.after?.at)}::timestamptz is null
            or (at, transaction_id) > (${at(filter.after?.at)}::timestamptz, ${filter.after?.id ?? null}))
     order by at, transaction_id limit ${filter.limit}`.execute(db);
+  return withPostings(db, rows);
+}
+
+/** The transaction that a cause made, when it made one. */
+export async function findTransactionByCause(
+  db: Db,
+  orgId: string,
+  cause: string,
+): Promise<LedgerTransaction | undefined> {
+  const { rows } = await sql<TransactionRow>`
+    select org_id, transaction_id, cause, at, description, policy_version, reverses from ledger_transaction
+    where org_id = ${orgId} and cause = ${cause}`.execute(db);
+  return (await withPostings(db, rows))[0];
+}
+
+async function withPostings(db: Db, rows: readonly TransactionRow[]): Promise<LedgerTransaction[]> {
   if (rows.length === 0) return [];
-  const postings = await sql<PostingRow & { transaction_id: string }>`
-    select p.transaction_id, p.account, p.currency, p.amount_minor, p.family, p.units from ledger_posting p
+  const postings = await sql<PostingRow & { org_id: string; transaction_id: string }>`
+    select p.org_id, p.transaction_id, p.account, p.currency, p.amount_minor, p.family, p.units from ledger_posting p
     join unnest(${rows.map((r) => r.org_id)}::text[], ${rows.map((r) => r.transaction_id)}::text[])
       as t (org_id, transaction_id) using (org_id, transaction_id)
     order by p.transaction_id, p.posting_no`.execute(db);
   const byTransaction = new Map<string, Posting[]>();
   for (const row of postings.rows) {
-    const list = byTransaction.get(row.transaction_id) ?? [];
+    const name = `${row.org_id} ${row.transaction_id}`;
+    const list = byTransaction.get(name) ?? [];
     list.push({ account: row.account as Address, amount: amountOf(row) });
-    byTransaction.set(row.transaction_id, list);
+    byTransaction.set(name, list);
   }
   return rows.map((row) => ({
     id: row.transaction_id,
@@ -109,7 +145,7 @@ export async function listTransactions(
     description: row.description,
     policyVersion: row.policy_version,
     reverses: row.reverses,
-    postings: byTransaction.get(row.transaction_id) ?? [],
+    postings: byTransaction.get(`${row.org_id} ${row.transaction_id}`) ?? [],
   }));
 }
 

@@ -126,6 +126,12 @@ export const livesInTime = (
     ? sql<SqlBool>`not exists (select from organization o where o.org_id = ${column} and o.test_clock_at is not null)`
     : sql<SqlBool>`${column} = ${orgId}`;
 
+/** Every organization there is, by id. */
+export async function listOrganizationIds(db: Db): Promise<string[]> {
+  const rows = await db.selectFrom("organization").select("org_id").orderBy("org_id").execute();
+  return rows.map((row) => row.org_id);
+}
+
 /** The organizations with a clock of their own, and what it says. */
 export async function listSandboxes(db: Db): Promise<{ orgId: string; at: Instant }[]> {
   const { rows } = await sql<{ org_id: string; at: string }>`

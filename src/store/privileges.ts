@@ -22,6 +22,7 @@ export const writtenOnce: { readonly [T in keyof Tables]?: readonly (keyof Table
   ledger_transaction: [],
   payment: [],
   price: [],
+  recognition_policy: [],
   supply_lot: [],
   price_confirmation: [],
   subscription_change: [],

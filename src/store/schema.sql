@@ -63,6 +63,15 @@ create table account_payer (
 );
 CREATE INDEX account_payer_of ON public.account_payer USING btree (payer_org_id, payer_account_id) WHERE (payer_account_id IS NOT NULL);
 
+create table accrued_period (
+  org_id           text not null,
+  account_id       text not null,
+  period_starts_at timestamp with time zone not null,
+  seq              bigint not null,
+  constraint accrued_period_pkey PRIMARY KEY (org_id, account_id, period_starts_at),
+  constraint accrued_period_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id)
+);
+
 create table api_key (
   key_id       text not null,
   org_id       text,
@@ -738,6 +747,21 @@ create table quota_use (
   constraint quota_use_used_check CHECK (used >= 0::numeric)
 );
 
+create table recognition_policy (
+  version        integer not null,
+  effective_from timestamp with time zone not null,
+  fees           text not null,
+  usage          text not null,
+  reason         text not null,
+  created_by     text not null,
+  created_at     timestamp with time zone not null,
+  constraint recognition_policy_pkey PRIMARY KEY (version),
+  constraint recognition_policy_effective_from_key UNIQUE (effective_from),
+  constraint recognition_policy_fees_check CHECK (fees = ANY (ARRAY['straight_line'::text, 'when_billed'::text])),
+  constraint recognition_policy_usage_check CHECK (usage = ANY (ARRAY['accrued'::text, 'when_billed'::text])),
+  constraint recognition_policy_version_check CHECK (version > 0)
+);
+
 create table reservation (
   org_id         text not null,
   reservation_id text not null,
@@ -758,6 +782,29 @@ create table reservation (
   constraint reservation_status_check CHECK (status = ANY (ARRAY['held'::text, 'committed'::text, 'released'::text]))
 );
 CREATE INDEX reservation_holding ON public.reservation USING btree (org_id, account_id, feature, expires_at) WHERE (status = 'held'::text);
+
+create table revenue_schedule (
+  org_id         text not null,
+  invoice_id     text not null,
+  line_no        integer not null,
+  account_id     text not null,
+  sku_code       text not null,
+  goes_to        text not null,
+  currency       text not null,
+  amount_minor   bigint not null,
+  earned_minor   bigint not null,
+  starts_at      timestamp with time zone not null,
+  ends_at        timestamp with time zone not null,
+  time_zone      text not null,
+  earned_until   timestamp with time zone not null,
+  next_at        timestamp with time zone,
+  policy_version integer not null,
+  constraint revenue_schedule_pkey PRIMARY KEY (org_id, invoice_id, line_no),
+  constraint revenue_schedule_org_id_invoice_id_fkey FOREIGN KEY (org_id, invoice_id) REFERENCES invoice(org_id, invoice_id),
+  constraint revenue_schedule_check CHECK (starts_at < ends_at),
+  constraint revenue_schedule_goes_to_check CHECK (goes_to = ANY (ARRAY['revenue'::text, 'refunds'::text]))
+);
+CREATE INDEX revenue_schedule_due ON public.revenue_schedule USING btree (next_at) WHERE (next_at IS NOT NULL);
 
 create table service (
   key        text not null,
@@ -897,6 +944,19 @@ create table top_up_rule (
   constraint top_up_rule_pkey PRIMARY KEY (org_id, account_id, pool),
   constraint top_up_rule_per_month_max_check CHECK (per_month_max >= 0 AND per_month_max <= 1000),
   constraint top_up_rule_trigger_at_check CHECK (trigger_at >= 0::numeric)
+);
+
+create table unbilled_charge (
+  org_id           text not null,
+  account_id       text not null,
+  cause            text not null,
+  period_starts_at timestamp with time zone not null,
+  sku_code         text not null,
+  currency         text not null,
+  amount_minor     bigint not null,
+  constraint unbilled_charge_pkey PRIMARY KEY (org_id, account_id, cause),
+  constraint unbilled_charge_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id),
+  constraint unbilled_charge_amount_minor_check CHECK (amount_minor <> 0)
 );
 
 create table usage_conflict (

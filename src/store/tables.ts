@@ -42,6 +42,13 @@ export type AccountPayerTable = {
   created_at: string;
 };
 
+export type AccruedPeriodTable = {
+  org_id: string;
+  account_id: string;
+  period_starts_at: string;
+  seq: bigint;
+};
+
 export type ApiKeyTable = {
   key_id: string;
   org_id: string | null;
@@ -556,6 +563,16 @@ export type QuotaUseTable = {
   exceeded_at: string | null;
 };
 
+export type RecognitionPolicyTable = {
+  version: number;
+  effective_from: string;
+  fees: "straight_line" | "when_billed";
+  usage: "accrued" | "when_billed";
+  reason: string;
+  created_by: string;
+  created_at: string;
+};
+
 export type ReservationTable = {
   org_id: string;
   reservation_id: string;
@@ -570,6 +587,24 @@ export type ReservationTable = {
   expires_at: string;
   created_at: string;
   ended_at: string | null;
+};
+
+export type RevenueScheduleTable = {
+  org_id: string;
+  invoice_id: string;
+  line_no: number;
+  account_id: string;
+  sku_code: string;
+  goes_to: "revenue" | "refunds";
+  currency: string;
+  amount_minor: bigint;
+  earned_minor: bigint;
+  starts_at: string;
+  ends_at: string;
+  time_zone: string;
+  earned_until: string;
+  next_at: string | null;
+  policy_version: number;
 };
 
 export type ServiceTable = {
@@ -682,6 +717,16 @@ export type TopUpRuleTable = {
   last_notice: unknown | null;
 };
 
+export type UnbilledChargeTable = {
+  org_id: string;
+  account_id: string;
+  cause: string;
+  period_starts_at: string;
+  sku_code: string;
+  currency: string;
+  amount_minor: bigint;
+};
+
 export type UsageConflictTable = {
   org_id: string;
   event_key: string;
@@ -746,6 +791,7 @@ export type UsageRollupTable = {
 export type Tables = {
   account_grant: AccountGrantTable;
   account_payer: AccountPayerTable;
+  accrued_period: AccruedPeriodTable;
   api_key: ApiKeyTable;
   audit_entry: AuditEntryTable;
   audit_head: AuditHeadTable;
@@ -789,7 +835,9 @@ export type Tables = {
   quota: QuotaTable;
   quota_request: QuotaRequestTable;
   quota_use: QuotaUseTable;
+  recognition_policy: RecognitionPolicyTable;
   reservation: ReservationTable;
+  revenue_schedule: RevenueScheduleTable;
   service: ServiceTable;
   sku: SkuTable;
   spending_limit: SpendingLimitTable;
@@ -801,6 +849,7 @@ export type Tables = {
   tax_id_check: TaxIdCheckTable;
   tax_rate: TaxRateTable;
   top_up_rule: TopUpRuleTable;
+  unbilled_charge: UnbilledChargeTable;
   usage_conflict: UsageConflictTable;
   usage_event: UsageEventTable;
   usage_head: UsageHeadTable;

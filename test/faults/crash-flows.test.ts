@@ -332,6 +332,13 @@ const acts: readonly Act[] = [
     least: 6,
   },
   {
+    name: "a month that is over is accrued",
+    prepare: (place) => send(place, [sms("e9", "2025-02-04T00:00:00Z", "900")]).then(() => {}),
+    at: "2025-03-01T01:00:00Z",
+    run: (place) => place.job("accrue-usage"),
+    least: 8,
+  },
+  {
     name: "prices are published",
     run: (place) =>
       place.ask("POST", "/v1/prices", {

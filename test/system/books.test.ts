@@ -6,19 +6,26 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BillingAccount } from "../../src/domain/accounts/index.ts";
 import { system } from "../../src/domain/audit/index.ts";
 import { balanceText, type ExportFormat } from "../../src/domain/ledger/index.ts";
+import { unconfiguredEntity } from "../../src/domain/tax/index.ts";
 import { buyBatch } from "../../src/flows/buy-batch.ts";
+import { accrueUsage } from "../../src/flows/accrue-usage.ts";
+import { creditInvoice, voidInvoice } from "../../src/flows/correct-invoice.ts";
 import { expireGrants } from "../../src/flows/expire-grants.ts";
 import { bringUpToDate, exportLedger } from "../../src/flows/export-books.ts";
 import { type Ingest, openIngest } from "../../src/flows/ingest-usage.ts";
+import { issueInvoice } from "../../src/flows/issue-invoice.ts";
 import { recordSupplyLot } from "../../src/flows/keep-supply.ts";
+import { beginTaxRate, setLegalEntity } from "../../src/flows/manage-taxes.ts";
+import { proveBooks } from "../../src/flows/prove-books.ts";
 import { proveGrants } from "../../src/flows/prove-grants.ts";
+import { readBalance, recordPayment } from "../../src/flows/record-payment.ts";
 import { transferUnits } from "../../src/flows/transfer-units.ts";
 import { simulatedPayments } from "../../src/gateways/simulated-payments.ts";
 import { currency } from "../../src/kit/currency.ts";
 import { decimal } from "../../src/kit/decimal.ts";
-import { parseMoney } from "../../src/kit/money.ts";
+import { money, parseMoney } from "../../src/kit/money.ts";
 import { seededRandom } from "../../src/kit/random.ts";
-import { formatInstant, hour, shift } from "../../src/kit/time.ts";
+import { dayOf, formatInstant, hour, instant, shift } from "../../src/kit/time.ts";
 import { findAccount } from "../../src/store/accounts.ts";
 import { listLedgerBalances } from "../../src/store/journal.ts";
 import { type TestApi, testApi } from "../harness/api.ts";
@@ -57,9 +64,24 @@ async function liveAQuarter(): Promise<void> {
     cost: parseMoney("2000.00", currency("USD")),
     boughtAt: env.now(),
   });
+  const entity = { ...unconfiguredEntity, name: "Northwind GmbH", country: "DE" };
+  await setLegalEntity(env, author, { ...entity, tax: "collects" });
+  await beginTaxRate(env, author, {
+    country: "DE",
+    region: null,
+    productClass: "standard",
+    name: "USt",
+    percent: decimal("19"),
+    from: dayOf("2020-01-01"),
+  } as never);
+  await db
+    .updateTable("billing_account")
+    .set({ address: JSON.stringify({ country: "DE", city: "Berlin" }) })
+    .execute();
   const start = env.now();
   for (let step = 0; step < 180; step++) {
     env.clock.set(shift(start, step * 12 * hour));
+    await closeBooksOf(step, [first, second]);
     if (random.below(6) === 0) {
       const sku = ["USAGE-SMS-1000", "USAGE-AI-10000", "USAGE-JOBSPONSOR-10"][
         random.below(3)
@@ -96,7 +118,52 @@ async function liveAQuarter(): Promise<void> {
       }).catch((error: { code?: string }) => expect(error.code).toBe("not_enough_units"));
     if (random.below(3) === 0) await expireGrants(env);
   }
+  // March is over and not invoiced yet: it stands unbilled.
+  env.clock.set(instant("2025-04-01T06:00:00Z"));
   await expireGrants(env);
+}
+
+// Twelve hours a step: the first of the month accrues, the fourth invoices, and in between comes what is late.
+const closings = new Map([
+  [62, "accrue"],
+  [68, "2025-01-15T00:00:00Z"],
+  [118, "accrue"],
+  [126, "2025-02-15T00:00:00Z"],
+]);
+
+/** The month's accrual, its invoices, and what becomes of them: paid in part, credited, void and issued again. */
+async function closeBooksOf(step: number, accounts: readonly BillingAccount[]): Promise<void> {
+  const { env } = api;
+  const author = { ...system("test"), reason: "as life goes" };
+  const closing = closings.get(step);
+  if (closing === undefined) return;
+  if (closing === "accrue") return void (await accrueUsage(env));
+  for (const { id, organizationId: orgId } of accounts) {
+    const request = { orgId, account: id, at: instant(closing), createdBy: "test" };
+    const issued = await issueInvoice(env, request, env.now()).catch((error: { code?: string }) => {
+      expect(error.code).toBe("nothing_to_invoice");
+      return undefined;
+    });
+    if (!issued) continue;
+    const order = { orgId, invoice: issued.invoiceId, reason: "wrong" };
+    if (step === 126) {
+      await voidInvoice(env, order, author, env.now());
+      await issueInvoice(env, request, env.now());
+      continue;
+    }
+    const { open } = await readBalance(env.store.db, orgId, issued.invoiceId);
+    const part = money(open.currency, open.minor / 3n);
+    if (part.minor <= 0n) continue;
+    const payment = { ...order, amount: part, receivedOn: dayOf("2025-02-04"), reference: "wire" };
+    await recordPayment(env, payment, author, env.now());
+    const credit = { kind: "amount" as const, amount: money(open.currency, 25n) };
+    await creditInvoice(
+      env,
+      { ...order, request: credit, reasonCode: "goodwill" },
+      author,
+      env.now(),
+    );
+  }
 }
 
 beforeAll(async () => {
@@ -153,6 +220,10 @@ describe(`the books of a busy quarter (seed ${seed})`, () => {
       "units-expired",
       "cogs",
       "stock",
+      "receivable",
+      "tax",
+      "unbilled",
+      "refunds",
     ])
       expect(kinds).toContain(kind);
   });
@@ -161,6 +232,10 @@ describe(`the books of a busy quarter (seed ${seed})`, () => {
     const proof = await proveGrants(api.env);
     expect(proof.faults).toEqual([]);
     expect(proof.eventCount).toBeGreaterThan(200);
+  });
+
+  test("and documents, payments and purchases say of every account what the books hold", async () => {
+    expect(await proveBooks(api.env)).toEqual([]);
   });
 
   test("a tampered sum is found and named", async () => {

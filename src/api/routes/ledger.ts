@@ -1,11 +1,14 @@
 import { z } from "@hono/zod-openapi";
 import { balanceText } from "../../domain/ledger/index.ts";
+import { feeRules, type RecognitionPolicy, usageRules } from "../../domain/revenue/index.ts";
 import { readStock, recordSupplyLot } from "../../flows/keep-supply.ts";
+import { setRecognitionPolicy } from "../../flows/set-recognition-policy.ts";
 import { currency } from "../../kit/currency.ts";
 import { formatDecimal } from "../../kit/decimal.ts";
 import { formatInstant } from "../../kit/time.ts";
 import { parseMoney } from "../../kit/money.ts";
 import { listLedgerBalances } from "../../store/journal.ts";
+import { listRecognitionPolicies } from "../../store/recognition-policies.ts";
 import {
   CurrencyCode,
   DecimalIn,
@@ -150,4 +153,67 @@ const stock = endpoint({
   },
 });
 
-export const ledgerRoutes: readonly Endpoint[] = [balances, lot, stock];
+const PolicyView = z
+  .strictObject({
+    object: z.literal("recognition_policy"),
+    version: z.int(),
+    effective_from: InstantText.nullable().openapi({ description: "Null: since ever." }),
+    fees: z.enum(feeRules),
+    usage: z.enum(usageRules),
+  })
+  .openapi("RecognitionPolicy");
+
+const policyView = (policy: RecognitionPolicy): z.input<typeof PolicyView> => ({
+  object: "recognition_policy" as const,
+  version: policy.version,
+  effective_from: Number.isFinite(policy.effectiveFrom)
+    ? formatInstant(policy.effectiveFrom)
+    : null,
+  fees: policy.fees,
+  usage: policy.usage,
+});
+
+const policies = endpoint({
+  method: "GET",
+  path: "/v1/recognition-policies",
+  id: "listRecognitionPolicies",
+  group,
+  summary: "List the versions of the rule by which revenue is recognised",
+  permission: "ledger.read",
+  response: z.strictObject({ object: z.literal("list"), data: z.array(PolicyView) }),
+  run: async (env) => ({
+    object: "list" as const,
+    data: (await listRecognitionPolicies(env.store.db)).map(policyView),
+  }),
+});
+
+const setPolicy = endpoint({
+  method: "POST",
+  path: "/v1/recognition-policies",
+  id: "setRecognitionPolicy",
+  group,
+  summary: "Begin a new version of the recognition rule",
+  description: "Periods that have begun stay under the version they began with.",
+  permission: "ledger.write",
+  body: z
+    .strictObject({
+      effective_from: InstantIn,
+      fees: z.enum(feeRules),
+      usage: z.enum(usageRules),
+      reason: Reason,
+    })
+    .openapi("NewRecognitionPolicy"),
+  response: PolicyView,
+  success: 201,
+  problems: ["recognition_policy_not_ahead"],
+  run: async (env, { body, author }) =>
+    policyView(
+      await setRecognitionPolicy(
+        env,
+        { ...author, reason: body.reason },
+        { effectiveFrom: body.effective_from, fees: body.fees, usage: body.usage },
+      ),
+    ),
+});
+
+export const ledgerRoutes: readonly Endpoint[] = [balances, lot, stock, policies, setPolicy];

@@ -72,7 +72,7 @@ test("R-137: 2%/10 days: paid on day 9, $98.00 settles $100.00; the books know w
     ],
   });
   const { rows } = await api.env.owner.query(
-    "select account, amount_minor::text as minor from ledger_posting order by account, amount_minor",
+    "select account, amount_minor::text as minor from ledger_posting join ledger_transaction using (org_id, transaction_id) where cause like 'invoice-payment:%' order by account, amount_minor",
   );
   expect(rows).toEqual([
     { account: `assets:cash:bank`, minor: "9800" },

@@ -488,6 +488,10 @@ export const refusals = {
     title: "Too many requests",
     advice: "Wait as long as Retry-After says.",
   },
+  recognition_policy_not_ahead: {
+    title: "A recognition rule begins in the future, after the one before it",
+    advice: "Choose a later moment: what has begun is booked by the rule it began under.",
+  },
   refund_refused: {
     title: "This batch is not refunded",
     advice: "The detail says why. Staff may issue a credit note with a reason.",

@@ -12,9 +12,7 @@ import {
   unitsAmount,
 } from "../ledger/index.ts";
 import { valueBetween } from "./deferral.ts";
-
-/** The recognition rule in force: prepaid units by consumption, the rest as breakage at expiry (D-13). */
-export const recognitionPolicyVersion = 1;
+import { recognitionPolicyVersion } from "./policy.ts";
 
 /** What of a grant the books must know. `value` is what its units still to be earned were sold for, null when given away. */
 export type BookedGrant = {
