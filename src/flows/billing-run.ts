@@ -48,7 +48,7 @@ import { issueInvoices } from "./issue-invoices.ts";
 export const theClock = "the clock";
 
 const accountsPerPage = 1_000;
-const itemsPerBatch = 100;
+const itemsPerBatch = 200;
 
 /** Plan a run over every account period that is due at a moment; nothing is calculated yet. */
 export async function startBillingRun(

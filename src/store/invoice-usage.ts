@@ -4,10 +4,10 @@ import { isAdditive, type Measured } from "../domain/invoicing/index.ts";
 import { canonicalJson } from "../kit/canonical-json.ts";
 import { longDecimal, zero } from "../kit/decimal.ts";
 import type { Instant, Period } from "../kit/time.ts";
-import { writeInstant } from "./columns.ts";
+import { textArray, writeInstant } from "./columns.ts";
 import type { Db } from "./connect.ts";
 import { type AccountKey, accountKeyText, pushTo } from "./invoice-facts.ts";
-import { dimensionValues, measuredBy, quantityOfEvent, rawDimensions } from "./raw-usage.ts";
+import { measuredTogether, rawDimensions } from "./raw-usage.ts";
 import { recountEvents } from "./raw-events.ts";
 import { measure } from "./usage-measure.ts";
 
@@ -67,8 +67,6 @@ const quarterHour = 15 * 60 * 1_000_000;
 const onQuarter = (at: Instant): boolean => at % quarterHour === 0;
 
 type SumRow = {
-  org_id: string;
-  account_id: string;
   w: number;
   project_id: string;
   event_count: bigint;
@@ -78,34 +76,30 @@ type SumRow = {
 async function sumRollups(db: Db, windows: readonly UsageWindow[], found: Usage): Promise<void> {
   if (windows.length === 0) return;
   const { rows } = await sql<SumRow & { dimensions: string }>`
-    select w.org_id, w.account_id, w.w::int as w, r.project_id, r.dimensions,
+    select w.w::int as w, r.project_id, r.dimensions,
            sum(r.event_count)::bigint as event_count, sum(r.total) as total
     from unnest(
-      ${windows.map((w) => w.orgId)}::text[], ${windows.map((w) => w.accountId)}::text[],
-      ${windows.map((w) => w.meter.key)}::text[],
-      ${windows.map((w) => writeInstant(w.slice.startsAt))}::timestamptz[],
-      ${windows.map((w) => writeInstant(w.slice.endsAt))}::timestamptz[]
+      ${textArray(windows.map((w) => w.orgId))}::text[],
+      ${textArray(windows.map((w) => w.accountId))}::text[],
+      ${textArray(windows.map((w) => w.meter.key))}::text[],
+      ${textArray(windows.map((w) => writeInstant(w.slice.startsAt)))}::timestamptz[],
+      ${textArray(windows.map((w) => writeInstant(w.slice.endsAt)))}::timestamptz[]
     ) with ordinality as w (org_id, account_id, meter_key, starts_at, ends_at, w)
     join usage_rollup r on r.org_id = w.org_id and r.account_id = w.account_id
       and r.meter_key = w.meter_key and r.bucket_at >= w.starts_at and r.bucket_at < w.ends_at
-    group by 1, 2, 3, 4, 5`.execute(db);
+    group by 1, 2, 3`.execute(db);
   for (const row of rows) put(found, windows[row.w - 1] as UsageWindow, row, row.dimensions);
 }
 
 /**
- * Meters without dimensions are measured together in one pass over an account's events: reading an event from its page costs
- * more than asking five meters whether it is theirs. The others need a grouping of their own.
+ * All meters that look at the same spans are measured together in one pass over the events: reading an event from its page
+ * costs more than finding out whose it is. Nearly always one query is all there is.
  */
 async function sumEvents(db: Db, windows: readonly UsageWindow[], found: Usage): Promise<void> {
   const spans = new Map<string, UsageWindow[]>();
   for (const window of windows) {
-    const { orgId, accountId, meter, slice, untilSeq } = window;
-    const own = meter.dimensions.length > 0 ? meter.key : "";
-    pushTo(
-      spans,
-      [orgId, accountId, slice.startsAt, slice.endsAt, untilSeq, own].join("|"),
-      window,
-    );
+    const { orgId, accountId, slice, untilSeq } = window;
+    pushTo(spans, [orgId, accountId, slice.startsAt, slice.endsAt, untilSeq].join("|"), window);
   }
   const together = new Map<string, UsageWindow[][]>();
   for (const same of spans.values())
@@ -113,15 +107,7 @@ async function sumEvents(db: Db, windows: readonly UsageWindow[], found: Usage):
   for (const sets of together.values()) await sumTogether(db, sets, found);
 }
 
-type TogetherRow = {
-  org_id: string;
-  account_id: string;
-  w: number;
-  project_id: string;
-  dimension_values: (string | null)[];
-  [column: `count${number}`]: bigint;
-  [column: `total${number}`]: string | null;
-};
+type TogetherRow = SumRow & { m: number; dimension_values: (string | null)[] | null };
 
 async function sumTogether(
   db: Db,
@@ -129,39 +115,29 @@ async function sumTogether(
   found: Usage,
 ): Promise<void> {
   const meters = (sets[0] ?? []).map((window) => window.meter);
-  const [first] = meters;
-  if (!first) return;
   const firsts = sets.map((set) => set[0] as UsageWindow);
-  const columns = meters.map(
-    (meter, i) => sql`count(*) filter (where ${measuredBy(meter)}) as ${sql.ref(`count${i}`)},
-      sum(${quantityOfEvent(meter)}) filter (where ${measuredBy(meter)}) as ${sql.ref(`total${i}`)}`,
-  );
   const { rows } = await sql<TogetherRow>`
-    select w.org_id, w.account_id, w.w::int as w, e.project_id,
-           ${dimensionValues(first)} as dimension_values, ${sql.join(columns)}
+    select w.w::int as w, e.project_id, ${measuredTogether(meters).columns}
     from unnest(
-      ${firsts.map((w) => w.orgId)}::text[], ${firsts.map((w) => w.accountId)}::text[],
-      ${firsts.map((w) => writeInstant(w.slice.startsAt))}::timestamptz[],
-      ${firsts.map((w) => writeInstant(w.slice.endsAt))}::timestamptz[],
-      ${firsts.map((w) => w.untilSeq?.toString() ?? null)}::bigint[]
+      ${textArray(firsts.map((w) => w.orgId))}::text[],
+      ${textArray(firsts.map((w) => w.accountId))}::text[],
+      ${textArray(firsts.map((w) => writeInstant(w.slice.startsAt)))}::timestamptz[],
+      ${textArray(firsts.map((w) => writeInstant(w.slice.endsAt)))}::timestamptz[],
+      ${textArray(firsts.map((w) => w.untilSeq?.toString() ?? null))}::bigint[]
     ) with ordinality as w (org_id, account_id, starts_at, ends_at, until_seq, w)
     join usage_event e on e.org_id = w.org_id and e.account_id = w.account_id
       and e.time >= w.starts_at and e.time < w.ends_at
       and (w.until_seq is null or e.seq <= w.until_seq)
-    where e.type = any(${meters.map((meter) => meter.eventType)}::text[])
-    group by 1, 2, 3, 4, 5`.execute(db);
-  for (const row of rows)
-    meters.forEach((meter, i) => {
-      const count = row[`count${i}`];
-      const window = sets[row.w - 1]?.[i];
-      if (!count || !window) return;
-      const sum = { ...row, event_count: count, total: row[`total${i}`] ?? "0" };
-      put(found, window, sum, canonicalJson(rawDimensions(meter, row.dimension_values)));
-    });
+    ${measuredTogether(meters).join}
+    group by 1, 2, 3, 4`.execute(db);
+  for (const row of rows) {
+    const window = sets[row.w - 1]?.[row.m] as UsageWindow;
+    put(found, window, row, canonicalJson(rawDimensions(window.meter, row.dimension_values ?? [])));
+  }
 }
 
 function put(found: Usage, window: UsageWindow, row: SumRow, dimensions: string): void {
-  pushTo(found, accountKeyText(row.org_id, row.account_id), {
+  pushTo(found, accountKeyText(window.orgId, window.accountId), {
     meterKey: window.meter.key,
     projectId: row.project_id,
     dimensions,

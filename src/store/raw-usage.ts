@@ -47,6 +47,46 @@ export function dimensionValues(meter: Meter): RawBuilder<unknown> {
   return sql`array[${sql.join(values)}]`;
 }
 
+/**
+ * Many meters in one pass over events `e`: the columns m (the meter's place in the list), dimension_values, event_count and
+ * total, and the join that finds out which meters an event is for. Each expression is a case that works out its own meter's
+ * branch only, so that no meter reads what another one's events carry.
+ */
+export function measuredTogether(meters: readonly Meter[]): {
+  readonly columns: RawBuilder<unknown>;
+  readonly join: RawBuilder<unknown>;
+} {
+  const places = meters.map(({ eventType }, m) => sql`(${sql.lit(m)}, ${eventType})`);
+  const dimensions = perMeter(meters, (one) =>
+    one.dimensions.length === 0 ? undefined : dimensionValues(one),
+  );
+  const filter = perMeter(
+    meters,
+    ({ filters }) =>
+      filters.length === 0 ? undefined : sql`${sql.join(filters.map(holds), sql` and `)}`,
+    sql`true`,
+  );
+  return {
+    columns: sql`x.m, ${dimensions ?? sql`null::text[]`} as dimension_values, count(*) as event_count,
+      sum(${perMeter(meters, quantityOfEvent) ?? sql`0`}) as total`,
+    join: sql`join (values ${sql.join(places)}) as x (m, type) on x.type = e.type and ${filter ?? sql`true`}`,
+  };
+}
+
+/** One expression over all meters `x.m`; undefined when none of them has any. */
+function perMeter(
+  meters: readonly Meter[],
+  part: (meter: Meter) => RawBuilder<unknown> | undefined,
+  otherwise: RawBuilder<unknown> = sql`null`,
+): RawBuilder<unknown> | undefined {
+  const branches = meters.flatMap((meter, m) => {
+    const own = part(meter);
+    return own ? [sql`when ${sql.lit(m)} then ${own}`] : [];
+  });
+  if (branches.length === 0) return undefined;
+  return sql`case x.m ${sql.join(branches, sql` `)} else ${otherwise} end`;
+}
+
 /** Those values under their names. */
 export function rawDimensions(
   meter: Meter,

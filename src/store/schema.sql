@@ -202,7 +202,7 @@ create table billing_run_item (
   constraint billing_run_item_step_check CHECK (step = ANY (ARRAY['collect'::text, 'calculate'::text, 'verify'::text, 'issue'::text, 'settle'::text]))
 );
 CREATE INDEX billing_run_item_of_run ON public.billing_run_item USING btree (run_id, status, step);
-CREATE INDEX billing_run_item_open ON public.billing_run_item USING btree (run_id, period_starts_at) WHERE (status = 'waiting'::text);
+CREATE INDEX billing_run_item_open ON public.billing_run_item USING btree (run_id, period_starts_at, org_id, account_id) WHERE (status = 'waiting'::text);
 
 create table binding (
   org_id         text not null,
