@@ -63,7 +63,12 @@ export type Month = {
   remove(): Promise<void>;
 };
 
-export async function aMonth(accounts: number, eventsEach: number): Promise<Month> {
+/** By default a hundred accounts to an organization. */
+export async function aMonth(
+  accounts: number,
+  eventsEach: number,
+  accountsPerOrg = 100,
+): Promise<Month> {
   const folder = mkdtempSync(join(tmpdir(), "tallyline-bench-"));
   const server = await startEmbeddedPostgres({ folder, programs: undefined });
   await migrate(server.urlOfOwner());
@@ -72,8 +77,9 @@ export async function aMonth(accounts: number, eventsEach: number): Promise<Mont
   const began = performance.now();
   await loadCatalog(env, parse(catalog), "bench");
   await owner.query("update meter set rolled_up = true");
-  await writeDirectory(owner, accounts);
-  await writeEvents(owner, accounts, eventsEach);
+  const orgId = `'org_' || lpad((a / ${accountsPerOrg})::text, 20, '0')`;
+  await writeDirectory(owner, accounts, orgId);
+  await writeEvents(owner, accounts, eventsEach, orgId);
   await owner.query("vacuum analyze");
   await owner.query("checkpoint");
   return {
@@ -97,15 +103,13 @@ export async function aMonth(accounts: number, eventsEach: number): Promise<Mont
 const since = "2024-01-01T00:00:00Z";
 const accountId = "'acc_' || lpad(a::text, 20, '0')";
 const projectId = "'prj_' || lpad(a::text, 20, '0')";
-// A hundred customers to an organization.
-const orgId = "'org_' || lpad((a / 100)::text, 20, '0')";
 
-async function writeDirectory(owner: pg.Pool, accounts: number): Promise<void> {
+async function writeDirectory(owner: pg.Pool, accounts: number, orgId: string): Promise<void> {
   const all = "generate_series(0, $1::int - 1) a";
   const given = [accounts, since];
   await owner.query(
     `insert into organization (org_id, slug, name, created_at)
-     select distinct ${orgId}, 'org-' || a / 100, 'Organization ' || a / 100, $2::timestamptz from ${all}`,
+     select distinct ${orgId}, 'slug-' || ${orgId}, 'Organization', $2::timestamptz from ${all}`,
     given,
   );
   await owner.query(
@@ -127,7 +131,12 @@ async function writeDirectory(owner: pg.Pool, accounts: number): Promise<void> {
 }
 
 /** Account after account takes its turn, so that the events of one lie as far apart as arrival leaves them. */
-async function writeEvents(owner: pg.Pool, accounts: number, each: number): Promise<void> {
+async function writeEvents(
+  owner: pg.Pool,
+  accounts: number,
+  each: number,
+  orgId: string,
+): Promise<void> {
   const step = Math.max(1, Math.ceil(each / 20));
   for (let from = 1; from <= each; from += step)
     await owner.query(

@@ -1,6 +1,11 @@
-import { type PricedUsage, type Rate, ratePrimary } from "../domain/invoicing/index.ts";
-import { type ProofSlice, type ProofUsage, recompute } from "../domain/proof/index.ts";
-import { formatDecimal, longDecimal, one, sumOf } from "../kit/decimal.ts";
+import {
+  type PricedUsage,
+  type Rate,
+  ratePrimary,
+  type Segment,
+} from "../domain/invoicing/index.ts";
+import { type Proof, type ProofSlice, type ProofUsage, recompute } from "../domain/proof/index.ts";
+import { type Decimal, formatDecimal, longDecimal, one, sumOf } from "../kit/decimal.ts";
 import { toDecimal, money, toMoney } from "../kit/money.ts";
 import { currency } from "../kit/currency.ts";
 
@@ -21,22 +26,28 @@ export const rateIndependently: Rate = (slices) => {
       ? toMoney(claimed, code).minor === proof.minor
       : proof.unrounded === formatDecimal(claimed);
   if (agrees) return segments;
-  const amount =
-    proof.unrounded === undefined
-      ? toDecimal(money(code, proof.minor))
-      : longDecimal(proof.unrounded);
-  return [
-    {
-      quantity: one,
-      unitAmount: amount,
-      amount,
-      because: "the independent reckoning",
-      dimensions: "{}",
-      priceId: first.version.priceId,
-      slice: first.slice,
-    },
-  ];
+  return [proven(first, amountOf(proof))];
 };
+
+/** The second reckoning alone, as one segment: what usage comes to, whatever the primary rating says. */
+export const rateByProof: Rate = (slices) => {
+  const [first] = slices;
+  return first ? [proven(first, amountOf(recompute(slices.map(proofSlice))))] : [];
+};
+
+function amountOf({ unrounded, currency: code, minor }: Proof): Decimal {
+  return unrounded === undefined ? toDecimal(money(currency(code), minor)) : longDecimal(unrounded);
+}
+
+const proven = (first: PricedUsage, amount: Decimal): Segment => ({
+  quantity: one,
+  unitAmount: amount,
+  amount,
+  because: "the independent reckoning",
+  dimensions: "{}",
+  priceId: first.version.priceId,
+  slice: first.slice,
+});
 
 const proofSlice = (one: PricedUsage): ProofSlice => ({
   document: one.version.definition,

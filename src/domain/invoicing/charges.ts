@@ -75,8 +75,13 @@ const usageCause = (skuCode: string, period: Period): string =>
 /** The period for which a price version holds, within another one. */
 type PricedSlice = { readonly version: PriceVersion; readonly slice: Period };
 
+/** What charges follow from. Whose they are makes no difference, but for where the months of the payer begin. */
+type Chargeable = Pick<ChargeFacts, "period" | "offers" | "measured" | "fixed" | "covered"> & {
+  readonly account: Pick<ChargeFacts["account"], "calendar">;
+};
+
 /** Everything the account should be charged for the period: what has its own price, and what was used. */
-export function expectedCharges(facts: ChargeFacts, rate: Rate): Charge[] {
+export function expectedCharges(facts: Chargeable, rate: Rate): Charge[] {
   const usage = facts.offers.flatMap((offer) => usageCharge(facts, offer, rate) ?? []);
   return [...facts.fixed.map(fixedCharge), ...usage];
 }
@@ -101,7 +106,7 @@ export function pricedDimensions(versions: readonly PriceVersion[]): string[] {
   return [...new Set(keys)].toSorted();
 }
 
-function usageCharge(facts: ChargeFacts, offer: Offer, rate: Rate): Charge | undefined {
+function usageCharge(facts: Chargeable, offer: Offer, rate: Rate): Charge | undefined {
   const { period } = facts;
   const measured = facts.measured.filter((part) => part.meterKey === offer.meter.key);
   if (measured.length === 0) return undefined;
