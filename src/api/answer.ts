@@ -1,9 +1,10 @@
 import type { Logger } from "pino";
 import type { Caller } from "../domain/access/index.ts";
-import { acceptsChanges } from "../domain/accounts/index.ts";
+import { acceptsChanges, type Organization } from "../domain/accounts/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import type { Env } from "../flows/env.ts";
 import { assert } from "../kit/assert.ts";
+import { findPayer } from "../store/bindings.ts";
 import type { StoredAnswer } from "../store/idempotency.ts";
 import type { Gate } from "./auth.ts";
 import { readBody } from "./body.ts";
@@ -64,6 +65,8 @@ export async function answer(
     seen.organization = await gate.organization(caller, reference);
   }
   if (caller) requirePermission(route, caller);
+  if (caller?.projectId && seen.organization && pathParams["account"] && asksForRoom(route))
+    await requirePayer(env, caller.projectId, seen.organization, pathParams["account"]);
   if (
     caller &&
     seen.organization &&
@@ -184,6 +187,26 @@ function requirePermission({ permission }: Endpoint, caller: Caller): void {
     `This needs the permission ${permission}, which the key "${caller.name}" does not have.`,
     { facts: { permission } },
   );
+}
+
+/** Whether it asks what an account may still use, or takes some of it. */
+const asksForRoom = ({ permission }: Endpoint): boolean =>
+  permission === "entitlements.read" || permission === "reservations.write";
+
+/** A key of one project may use up what the account that pays for it has, and no other account's. */
+async function requirePayer(
+  env: Env,
+  projectId: string,
+  organization: Organization,
+  reference: string,
+): Promise<void> {
+  const now = organization.testClockAt ?? env.now();
+  const payer = await findPayer(env.store.db, organization.id, projectId, now);
+  if (!payer || (payer.id !== reference && payer.slug !== reference))
+    throw new Problem(
+      "account_not_found",
+      `No billing account "${reference}" pays for the project of this key.`,
+    );
 }
 
 /** A name given twice is a list. */

@@ -43,6 +43,28 @@ export async function listBindingsAround(
   return rows.map(bindingOf);
 }
 
+/** Id and slug of the account that pays for a project at a moment; undefined when nobody does. */
+export async function findPayer(
+  db: Db,
+  organizationId: OrganizationId,
+  projectId: string,
+  at: Instant,
+): Promise<{ readonly id: string; readonly slug: string } | undefined> {
+  const row = await db
+    .selectFrom("binding as b")
+    .leftJoin("billing_account as a", (join) =>
+      join.onRef("a.org_id", "=", "b.org_id").onRef("a.account_id", "=", "b.account_id"),
+    )
+    .select(["a.account_id as id", "a.slug as slug"])
+    .where("b.org_id", "=", organizationId)
+    .where("b.project_id", "=", projectId)
+    .where("b.effective_from", "<=", writeInstant(at))
+    .orderBy("b.effective_from", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.id && row.slug ? { id: row.id, slug: row.slug } : undefined;
+}
+
 export async function findBinding(
   db: Db,
   organizationId: OrganizationId,

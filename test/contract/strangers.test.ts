@@ -5,7 +5,7 @@ import { endpoints } from "../../src/api/routes.ts";
 import { type Permission, permissions } from "../../src/domain/access/index.ts";
 import { createFirstKey } from "../../src/flows/manage-api-keys.ts";
 import { simulatedPayments } from "../../src/gateways/simulated-payments.ts";
-import type { OrganizationId } from "../../src/kit/ids.ts";
+import type { OrganizationId, ProjectId } from "../../src/kit/ids.ts";
 import { seededRandom } from "../../src/kit/random.ts";
 import { type Answer, type TestApi, testApi } from "../harness/api.ts";
 import { apply, exampleCatalog, yamlFile } from "../harness/catalog.ts";
@@ -411,4 +411,34 @@ describe("whatever a curious customer can read", () => {
       }
     },
   );
+});
+
+test("a key of one project asks for room with the account that pays for it, and with no other of its organization", async () => {
+  const { id: orgId } = api.organization;
+  const { secret } = await createFirstKey(api.env, {
+    organizationId: orgId,
+    projectId: of.acme["project"] as ProjectId,
+    name: "of one project",
+    roles: [],
+    permissions: ["entitlements.read", "reservations.write"],
+    expiresAt: null,
+  });
+  await ok("POST", "/v1/organizations/acme/accounts", {
+    slug: "beside",
+    name: "Beside",
+    currency: "USD",
+  });
+  const ask = (account: string) => {
+    const base = `/v1/organizations/acme/accounts/${account}`;
+    const body = { feature: "api-requests", quantity: "1" };
+    return Promise.all(
+      ["entitlements/check", "reservations"].map((what) =>
+        api.post(`${base}/${what}`, body, { key: secret }).then(({ status }) => status),
+      ),
+    );
+  };
+  expect(await ask("acme-usd")).toEqual([200, 201]);
+  expect(await ask(of.acme["account"] as string)).toEqual([200, 201]);
+  const beside = (await ok("GET", "/v1/organizations/acme/accounts/beside")).id as string;
+  for (const other of ["beside", beside]) expect(await ask(other)).toEqual([404, 404]);
 });
