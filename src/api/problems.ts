@@ -123,6 +123,7 @@ export const statuses: Record<RefusalCode, number> = {
   recognition_policy_not_ahead: 409,
   refund_refused: 409,
   request_not_valid: 400,
+  rerate_stale: 409,
   reservation_ended: 409,
   reservation_not_found: 404,
   role_not_fit: 422,

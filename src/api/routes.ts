@@ -20,6 +20,7 @@ import { usageRoutes } from "./routes/usage.ts";
 import { usageEventRoutes } from "./routes/usage-events.ts";
 import { ledgerRoutes } from "./routes/ledger.ts";
 import { limitRoutes } from "./routes/limits.ts";
+import { priceCorrectionRoutes } from "./routes/price-corrections.ts";
 import { prepaidRoutes } from "./routes/prepaid.ts";
 
 /** Every address there is, in the order of the reference. One noun a line. */
@@ -31,6 +32,7 @@ export const endpoints: readonly Endpoint[] = [
   ...usageEventRoutes,
   ...meterRoutes,
   ...catalogRoutes,
+  ...priceCorrectionRoutes,
   ...subscriptionRoutes,
   ...usageRoutes,
   ...prepaidRoutes,

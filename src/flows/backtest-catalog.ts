@@ -1,4 +1,14 @@
-import { type Catalog, type CatalogFile, itemsOf, writePrice } from "../domain/catalog/index.ts";
+import {
+  type Catalog,
+  type CatalogFile,
+  type CatalogItem,
+  formatPlanRef,
+  itemsOf,
+  type Plan,
+  type PlanVersion,
+  versionOf,
+  writePrice,
+} from "../domain/catalog/index.ts";
 import { type ContentLine, periodAt, ratePrimary } from "../domain/invoicing/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import { canonicalJson } from "../kit/canonical-json.ts";
@@ -8,9 +18,11 @@ import { type Instant, type Period, startOfDay, type Day } from "../kit/time.ts"
 import {
   getCatalog,
   type StoredCatalog,
+  type StoredPlanVersion,
   type StoredPrice,
   type StoredSku,
 } from "../store/catalog.ts";
+import { getPublishedCatalog } from "../store/plans.ts";
 import { measureWindows } from "../store/invoice-usage.ts";
 import {
   type AccountKey,
@@ -22,7 +34,7 @@ import { snapshot } from "../store/transaction.ts";
 import { planCatalog, type CatalogPlan } from "./apply-catalog.ts";
 import { type Drafted, draftInvoices, type DraftScope, draftScopes } from "./draft-invoices.ts";
 import type { Env } from "./env.ts";
-import { bookFor, readOffers } from "./read-offers.ts";
+import { bookFor, readOffers, readPlanOffers } from "./read-offers.ts";
 
 /** What one account would have paid for a period under another catalog. */
 export type AccountEffect = {
@@ -62,7 +74,7 @@ export async function backtestCatalog(
   onProgress: (done: number) => void = () => {},
 ): Promise<Backtest> {
   const current = await getCatalog(env.store);
-  const edited = asIf(current, wanted);
+  const edited = asIf(current, await getPublishedCatalog(env.store), wanted);
   const affected: AccountEffect[] = [];
   const obstacles: { slug: string; why: string }[] = [];
   let done = 0;
@@ -99,7 +111,9 @@ export async function planWithMoney(
   onProgress?: (done: number) => void,
 ): Promise<CatalogPlan & { readonly backtest: Backtest | undefined }> {
   const plan = await planCatalog(env, files);
-  const isAboutMoney = plan.diff.steps.some((step) => step.kind === "price" && step.act === "add");
+  const isAboutMoney = plan.diff.steps.some(
+    (step) => (step.kind === "price" || step.kind === "plan_version") && step.act === "add",
+  );
   if (!isAboutMoney) return { ...plan, backtest: undefined };
   const running = ({ account }: AccountToInvoice) => periodAt(account.calendar, env.now());
   return { ...plan, backtest: await backtestCatalog(env, plan.wanted, running, onProgress) };
@@ -127,7 +141,12 @@ const under =
   (scope: DraftScope): DraftScope => {
     const { account, priceBook: own } = scope.of;
     const priceBook = bookFor(catalog, own, account.currency);
-    return { ...scope, priceBook, offers: readOffers(catalog, priceBook) };
+    return {
+      ...scope,
+      priceBook,
+      offers: readOffers(catalog, priceBook),
+      plans: readPlanOffers(catalog),
+    };
   };
 
 function effectOf(before: Drafted, after: Drafted): AccountEffect | undefined {
@@ -159,9 +178,10 @@ const sumOf = (lines: readonly ContentLine[], sku: string): string =>
 
 /**
  * The catalog as it would be, in the form that drafting reads. Where the edited files end in another price than the one
- * in force, that price holds from the beginning, whatever date it carries.
+ * in force, that price holds from the beginning, whatever date it carries. Where they add a version to a plan, its usage
+ * prices hold for everybody who has any version of the plan.
  */
-function asIf(current: StoredCatalog, wanted: Catalog): StoredCatalog {
+function asIf(current: StoredCatalog, inForce: Catalog, wanted: Catalog): StoredCatalog {
   const documents = itemsOf(wanted);
   const of = (kind: string) => documents.filter((item) => item.kind === kind);
   const prices = new Map<string, Map<string, StoredPrice[]>>();
@@ -175,6 +195,7 @@ function asIf(current: StoredCatalog, wanted: Catalog): StoredCatalog {
       .toSorted((a, b) => a.effectiveFrom - b.effectiveFrom)
       .map((entry) => [`${entry.book} ${entry.sku}`, entry]),
   );
+  const replaced = new Set<string>();
   for (const entry of latest.values()) {
     const known = current.prices.get(entry.book)?.get(entry.sku) ?? [];
     const definition = writePrice(entry.price);
@@ -183,6 +204,7 @@ function asIf(current: StoredCatalog, wanted: Catalog): StoredCatalog {
       known.forEach(place);
       continue;
     }
+    replaced.add(`${entry.book} ${entry.sku}`);
     place({
       priceId: `backtest ${entry.book} ${entry.sku}`,
       book: entry.book,
@@ -197,6 +219,7 @@ function asIf(current: StoredCatalog, wanted: Catalog): StoredCatalog {
   }
   return {
     ...current,
+    corrections: current.corrections.filter((one) => !replaced.has(`${one.book} ${one.skuCode}`)),
     meters: new Map([
       ...current.meters,
       ...wanted.meters
@@ -231,5 +254,34 @@ function asIf(current: StoredCatalog, wanted: Catalog): StoredCatalog {
     ),
     books: new Map(wanted.books.map((book) => [book.code, book])),
     prices,
+    pricedPlans: wanted.plans.flatMap((plan) => {
+      const isNew = plan.versions.some(
+        (one) => versionOf(inForce.plans, refOf(plan, one)) === undefined,
+      );
+      return isNew
+        ? plansAsIf(plan, of("plan_version"))
+        : current.pricedPlans.filter((one) => one.plan === plan.key);
+    }),
   };
+}
+
+const refOf = (plan: Plan, { version }: PlanVersion) => ({ plan: plan.key, version });
+
+/** All versions of a plan with what stands in the newest: whoever has any of them is priced by it. */
+function plansAsIf(plan: Plan, versions: readonly CatalogItem[]): StoredPlanVersion[] {
+  const newest = plan.versions
+    .filter(({ status }) => status === "published")
+    .toSorted((a, b) => a.version - b.version)
+    .at(-1);
+  const definition = versions.find(
+    ({ name }) => newest !== undefined && name === formatPlanRef(refOf(plan, newest)),
+  )?.document;
+  return definition === undefined
+    ? []
+    : plan.versions.map(({ version, effectiveFrom }) => ({
+        plan: plan.key,
+        version,
+        effectiveFrom,
+        definition,
+      }));
 }

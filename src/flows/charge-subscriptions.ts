@@ -7,17 +7,28 @@ import {
   type Segment,
   type Terms,
 } from "../domain/subscriptions/index.ts";
+import type { Currency } from "../kit/currency.ts";
 import { formatDecimal, isZero, one, round, subtract, zero } from "../kit/decimal.ts";
 import { formatInstant, type Instant, type Period } from "../kit/time.ts";
 import { readCatalog } from "../store/catalog.ts";
-import { loadSubscriptionHistory, type KnownTimeline } from "../store/subscriptions.ts";
+import {
+  knownBefore,
+  loadSubscriptionHistory,
+  type KnownTimeline,
+} from "../store/subscriptions.ts";
 import { type AccountKey, accountKeyText, listAccountsToInvoice } from "../store/invoice-facts.ts";
 import type { Db } from "../store/connect.ts";
 import { readCatalogValue } from "../store/plans.ts";
 import type { ChargeSource, OtherCharges } from "./charge-sources.ts";
 import { coverAllowances, includesUsage } from "./cover-allowances.ts";
 import { termsFor } from "./plan-terms.ts";
-import { bookFor, readOffers } from "./read-offers.ts";
+import {
+  bookFor,
+  offersOfSubscriber,
+  type PlanOffers,
+  readOffers,
+  readPlanOffers,
+} from "./read-offers.ts";
 
 /**
  * The fees of plans on invoices. An invoice period carries what became due in it, and the difference that changes known by
@@ -36,16 +47,23 @@ export const chargeSubscriptions: ChargeSource = async (db, spans) => {
       shares.push({ fixed: [], covered: [] });
       continue;
     }
-    const { terms, offers } = buyer;
+    const { terms, plans, currency } = buyer;
+    const known = knownBefore(timelines, span.period.endsAt);
+    const offers = offersOfSubscriber(buyer.offers, plans, known, currency);
     shares.push({
       fixed: onceEach(timelines, terms, span.period),
-      covered: await coverAllowances(db, span, timelines, terms, offers),
+      covered: await coverAllowances(db, span, known, terms, offers),
     });
   }
   return shares;
 };
 
-type Buyer = { readonly terms: Terms; readonly offers: readonly Offer[] };
+type Buyer = {
+  readonly terms: Terms;
+  readonly offers: readonly Offer[];
+  readonly plans: PlanOffers;
+  readonly currency: Currency;
+};
 
 /** Terms and usage prices of each account; no usage prices where no plan includes any usage. */
 async function buyersOf(db: Db, keys: readonly AccountKey[]): Promise<Map<string, Buyer>> {
@@ -59,7 +77,12 @@ async function buyersOf(db: Db, keys: readonly AccountKey[]): Promise<Map<string
       const offers = isCovering ? readOffers(stored, book) : [];
       return [
         accountKeyText(account.orgId, account.accountId),
-        { terms: termsFor(catalog, book), offers },
+        {
+          terms: termsFor(catalog, book),
+          offers,
+          plans: readPlanOffers(stored),
+          currency: account.currency,
+        },
       ];
     }),
   );

@@ -10,7 +10,6 @@ import {
   type AllowancePart,
   coverByAllowance,
   cyclePeriodsOver,
-  readSubscription,
   spansOf,
   type Subscription,
   type Terms,
@@ -21,7 +20,6 @@ import { accountKeyText } from "../store/invoice-facts.ts";
 import { measureWindows } from "../store/invoice-usage.ts";
 import type { ChargeSpan } from "./charge-sources.ts";
 import type { Db } from "../store/connect.ts";
-import type { KnownTimeline } from "../store/subscriptions.ts";
 
 /** One allowance in one plan period, cut wherever the plan or the price changes. */
 type Allowance = {
@@ -42,17 +40,13 @@ type Allowance = {
 export async function coverAllowances(
   db: Db,
   span: ChargeSpan,
-  histories: readonly (readonly KnownTimeline[])[],
+  subscriptions: readonly Subscription[],
   terms: Terms,
   offers: readonly Offer[],
 ): Promise<Coverage[]> {
   const { period, untilSeq } = span;
   const key = { orgId: span.orgId, accountId: span.accountId };
-  const allowances = histories.flatMap((history) => {
-    const known = history.findLast((one) => one.knownAt < period.endsAt);
-    const subscription = known && readSubscription(known.id, known.timeline);
-    return subscription ? allowancesOf(subscription, period, terms, offers) : [];
-  });
+  const allowances = subscriptions.flatMap((one) => allowancesOf(one, period, terms, offers));
   if (allowances.length === 0) return [];
   const windows = allowances.flatMap(({ offer, parts }) =>
     parts.map(({ slice }) => ({

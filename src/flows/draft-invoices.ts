@@ -12,6 +12,7 @@ import {
   contradictions,
   type Draft,
   draft,
+  edgesOf,
   expectedCharges,
   isAdditive,
   type Measured,
@@ -45,7 +46,14 @@ import {
 import { measureWindows, type UsageWindow } from "../store/invoice-usage.ts";
 import { type ChargeSpan, loadOtherCharges } from "./charge-sources.ts";
 import { loadParties } from "../store/parties.ts";
-import { bookFor, readOffers } from "./read-offers.ts";
+import { knownBefore, loadSubscriptionHistory } from "../store/subscriptions.ts";
+import {
+  bookFor,
+  offersOfSubscriber,
+  type PlanOffers,
+  readOffers,
+  readPlanOffers,
+} from "./read-offers.ts";
 
 /** One document wanted: an account, and the period it is for. */
 export type DraftRequest = {
@@ -72,6 +80,8 @@ export type DraftScope = {
   readonly payers: string;
   readonly priceBook: string;
   readonly offers: readonly Offer[];
+  /** The usage prices that plans bring along: they go before those of the book. */
+  readonly plans: PlanOffers;
   /** Who issues to whom: today's, or those that a document was issued with. */
   readonly parties: Parties;
   readonly seq: bigint;
@@ -176,6 +186,7 @@ async function scopeDrafts(
         payers: "",
         priceBook,
         offers: readOffers(catalog, priceBook),
+        plans: readPlanOffers(catalog),
         parties: parties.get(payer) as Parties,
         seq,
         sequence: before.sequence,
@@ -294,14 +305,17 @@ async function draftLeaves(
   measure: Measure,
   rate: Rate,
 ): Promise<Map<DraftScope, LeafDraft>> {
-  const spans = scopes.flatMap((scope) =>
-    scope.periods.map((period) => ({
-      ...keyOf(scope.of),
-      period,
-      below: scope.below,
-      untilSeq: scope.isPast ? scope.seq : null,
-      scope,
-    })),
+  const spans = await withOffers(
+    db,
+    scopes.flatMap((scope) =>
+      scope.periods.map((period) => ({
+        ...keyOf(scope.of),
+        period,
+        below: scope.below,
+        untilSeq: scope.isPast ? scope.seq : null,
+        scope,
+      })),
+    ),
   );
   const measured = await measure(db, spans.flatMap(windowsOf));
   const existing = await loadExisting(db, spans);
@@ -311,11 +325,11 @@ async function draftLeaves(
     scopes.map((scope) => ({ ...keyOf(scope.of), period: scope.period })),
   );
   const charges = new Map<DraftScope, { expected: Charge[]; objections: string[] }>();
-  spans.forEach(({ scope, period }, i) => {
+  spans.forEach(({ scope, period, offers }, i) => {
     const facts = {
       account: scope.of.account,
       period,
-      offers: scope.offers,
+      offers,
       measured: (measured.get(textOf(scope.of)) ?? []).filter((part) =>
         contains(period, part.slice.startsAt),
       ),
@@ -338,7 +352,7 @@ async function draftLeaves(
         existing: (existing.get(textOf(scope.of)) ?? []).filter((one) =>
           scope.periods.some((period) => contains(period, one.period.startsAt)),
         ),
-        offers: scope.offers,
+        offers: spans.flatMap((span) => (span.scope === scope ? span.offers : [])),
         priceBook: scope.priceBook,
         parties: scope.parties,
         bindings: bindings.get(textOf(scope.of)) ?? [],
@@ -349,12 +363,28 @@ async function draftLeaves(
   );
 }
 
-function windowsOf(span: ChargeSpan & { scope: DraftScope }): UsageWindow[] {
-  const cuts = priceCuts(span.scope.offers, span.period);
-  return span.scope.offers.flatMap(({ meter, versions }) => {
-    const own = isAdditive(meter)
-      ? cuts.filter((cut) => versions.some((version) => version.effectiveFrom === cut))
-      : [];
+type ScopedSpan = ChargeSpan & { readonly scope: DraftScope };
+
+/** Each span with the prices of its account in it: the book's, and those of the plans it was known to hold by the end. */
+async function withOffers<T extends ScopedSpan>(
+  db: Db,
+  spans: readonly T[],
+): Promise<(T & { readonly offers: readonly Offer[] })[]> {
+  const arePriced = spans.some(({ scope }) => scope.plans.prices.size > 0);
+  const histories = arePriced ? await loadSubscriptionHistory(db, spans) : undefined;
+  return spans.map((span) => {
+    const { offers, plans, of } = span.scope;
+    const timelines = histories?.get(textOf(of))?.values() ?? [];
+    const held = knownBefore(timelines, span.period.endsAt);
+    return { ...span, offers: offersOfSubscriber(offers, plans, held, of.account.currency) };
+  });
+}
+
+function windowsOf(span: ChargeSpan & { readonly offers: readonly Offer[] }): UsageWindow[] {
+  const cuts = priceCuts(span.offers, span.period);
+  return span.offers.flatMap(({ meter, versions }) => {
+    const edgesOfPrices = isAdditive(meter) ? new Set(edgesOf(versions)) : new Set<Instant>();
+    const own = cuts.filter((cut) => edgesOfPrices.has(cut));
     const edges = [span.period.startsAt, ...own, span.period.endsAt];
     return edges.slice(1).map((endsAt, i) => ({
       orgId: span.orgId,

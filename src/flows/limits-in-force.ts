@@ -14,6 +14,7 @@ import {
   startOfSubscription,
   type Subscription,
 } from "../domain/subscriptions/index.ts";
+import { currency } from "../kit/currency.ts";
 import { isZero } from "../kit/decimal.ts";
 import { hour, type Instant, type Period, shift } from "../kit/time.ts";
 import { getCatalog, type StoredCatalog } from "../store/catalog.ts";
@@ -22,7 +23,7 @@ import { measureWindows } from "../store/invoice-usage.ts";
 import { type LimitKey, type LimitRow, listLimits } from "../store/limits.ts";
 import { getPublishedCatalog } from "../store/plans.ts";
 import type { Env } from "./env.ts";
-import { bookFor, readOffers } from "./read-offers.ts";
+import { bookFor, offersOfSubscriber, readOffers, readPlanOffers } from "./read-offers.ts";
 
 /** A stored limit with what the plans of the account give. `quota` is staff's where there is one, else the plans'. */
 export type LimitInForce = LimitRow & {
@@ -104,11 +105,16 @@ function inForce(row: LimitRow, catalog: Catalog, refs: readonly PlanRef[]): Lim
   return { ...row, quota, rights, hasPlan: refs.length > 0 };
 }
 
-/** The price under which the account would be charged for a meter; undefined where its book has none. */
+/** The prices under which the account is charged for a meter; undefined where neither a plan nor its book has one. */
 export function offerFor(catalog: StoredCatalog, row: LimitRow): Offer | undefined {
   const book = bookFor(catalog, row.priceBook, row.currency);
   if (bookChain(catalog.books, book).length === 0) return undefined;
-  return readOffers(catalog, book).find((offer) => offer.meter.key === row.feature);
+  return offersOfSubscriber(
+    readOffers(catalog, book),
+    readPlanOffers(catalog),
+    row.subscriptions,
+    currency(row.currency),
+  ).find((offer) => offer.meter.key === row.feature);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { stretchesOf } from "../domain/accounts/index.ts";
-import { readMeter } from "../domain/catalog/index.ts";
+import { readMeter, readPrice } from "../domain/catalog/index.ts";
 import {
   compareContents,
   contentHash,
@@ -7,6 +7,7 @@ import {
   type Mismatch,
   partiesOf,
   periodAt,
+  type PlanPrice,
 } from "../domain/invoicing/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import { canonicalJson } from "../kit/canonical-json.ts";
@@ -26,7 +27,7 @@ import { compareRollups } from "../store/usage-proof.ts";
 import { type DraftScope, draftScopes, partsOf } from "./draft-invoices.ts";
 import type { Env } from "./env.ts";
 import { rateIndependently } from "./rate-independently.ts";
-import { readOffers } from "./read-offers.ts";
+import { type PlanOffers, readOffers, readPlanOffers } from "./read-offers.ts";
 
 /** One thing that was checked, and what was found wrong with it. */
 export type Check = { readonly name: CheckName; readonly mismatches: readonly Mismatch[] };
@@ -158,8 +159,12 @@ function sumFaults({ content }: StoredInvoice): Mismatch[] {
 
 function priceFaults(content: IssuedContent, catalog: StoredCatalog): Mismatch[] {
   return content.prices.flatMap((pinned) => {
-    const published = catalog.prices.get(pinned.book)?.get(pinned.sku);
-    const now = published?.find((price) => price.priceId === pinned.id);
+    const published: { priceId: string; definition: unknown }[] = [
+      ...(catalog.prices.get(pinned.book)?.get(pinned.sku) ?? []),
+      ...[...readPlanOffers(catalog).prices.values()].flat(),
+      ...catalog.corrections.map((one) => ({ ...one, priceId: one.correctionId })),
+    ];
+    const now = published.find((price) => price.priceId === pinned.id);
     const stored = canonicalJson(now?.definition ?? null);
     const recomputed = canonicalJson(pinned.definition);
     return stored === recomputed
@@ -316,6 +321,7 @@ async function leafScopeOf(
     payers: "",
     priceBook: content.account.price_book,
     offers: readOffers(asIssued(catalog, invoice), content.account.price_book),
+    plans: plansAsQuoted(catalog, content),
     parties: partiesOf(content.parties),
     seq: invoice.watermarkSeq,
     sequence: 0n,
@@ -349,7 +355,23 @@ function asIssued(catalog: StoredCatalog, invoice: StoredInvoice): StoredCatalog
     const stored = meters.get(key);
     if (stored) meters.set(key, { ...stored, definition });
   }
-  return { ...catalog, prices, meters };
+  // One approved at the very moment the document was issued held for it when the document quotes it.
+  const corrections = catalog.corrections
+    .filter((one) => pinned.has(one.correctionId) || (one.approvedAt ?? issuedAt) < issuedAt)
+    .map((one) => ({ ...one, definition: pinned.get(one.correctionId) ?? one.definition }));
+  return { ...catalog, prices, meters, corrections };
+}
+
+/** The usage prices of plans, each that the document quotes as it quotes it. */
+function plansAsQuoted(catalog: StoredCatalog, content: IssuedContent): PlanOffers {
+  const { prices, bare } = readPlanOffers(catalog);
+  const quoted = new Map(content.prices.map((price) => [price.id, price.definition]));
+  const asQuoted = (own: PlanPrice): PlanPrice => {
+    const definition = quoted.get(own.priceId);
+    const read = definition === undefined ? undefined : readPrice(definition);
+    return read && "price" in read ? { ...own, definition, price: read.price } : own;
+  };
+  return { bare, prices: new Map([...prices].map(([plan, own]) => [plan, own.map(asQuoted)])) };
 }
 
 /** Of a consolidated document also those of its sections: their usage is the children's own. */

@@ -87,11 +87,7 @@ const priceBook = z.strictObject({
 });
 
 const upTo = { from: units.nullish(), up_to: units.nullish() };
-const price = z.strictObject({
-  book: key,
-  sku: code,
-  effective_from: moment.optional(),
-  confirm: z.array(z.enum(["batch_not_cheaper"])).optional(),
+const priceItself = z.strictObject({
   currency: z.string().regex(/^[A-Z]{3}$/),
   model: z.enum(["flat_fee", "per_unit", "graduated", "volume", "package", "percentage", "matrix"]),
   amount: amount.optional(),
@@ -135,6 +131,12 @@ const price = z.strictObject({
   flat_amount_at_zero: z.boolean().optional(),
   negative_usage: z.enum(["zero", "mirror"]).optional(),
 });
+const price = priceItself.extend({
+  book: key,
+  sku: code,
+  effective_from: moment.optional(),
+  confirm: z.array(z.enum(["batch_not_cheaper"])).optional(),
+});
 
 const fee = z.strictObject({
   sku: code,
@@ -159,6 +161,10 @@ const version = z.strictObject({
         included: units.optional(),
         included_level: units.optional(),
         beyond: z.enum(["charge", "block"]).optional(),
+        prices: z
+          .array(priceItself)
+          .optional()
+          .describe("The plan's own price, one per currency; it goes before the price book"),
       }),
     )
     .optional(),

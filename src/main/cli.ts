@@ -10,6 +10,7 @@ import { addInvoice } from "./commands/invoice.ts";
 import { addJobs } from "./commands/jobs.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addRate } from "./commands/rate.ts";
+import { addRerate } from "./commands/rerate.ts";
 import { addServe, addUp, addWork } from "./commands/up.ts";
 import { addUsageImport } from "./commands/usage-import.ts";
 import { addVerify } from "./commands/verify.ts";
@@ -34,6 +35,7 @@ const commands: readonly AddCommand[] = [
   addDoctor,
   addVersion,
   addBooks,
+  addRerate,
 ];
 
 type Streams = {

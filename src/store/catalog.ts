@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Instant } from "../kit/time.ts";
+import type { Instant, Period } from "../kit/time.ts";
 import { readInstant, writeInstant } from "./columns.ts";
 import type { Db, Store, Tx } from "./connect.ts";
 
@@ -44,6 +44,24 @@ export type StoredPrice = {
   readonly publishedAt: Instant;
 };
 
+/** A published version of a plan with its document; `domain/catalog` reads it. */
+export type StoredPlanVersion = {
+  readonly plan: string;
+  readonly version: number;
+  readonly effectiveFrom: Instant;
+  readonly definition: unknown;
+};
+
+/** A price that should have held for a SKU of a book in a span of time that is over. Holds since its approval. */
+export type StoredCorrection = {
+  readonly correctionId: string;
+  readonly book: string;
+  readonly skuCode: string;
+  readonly span: Period;
+  readonly definition: unknown;
+  readonly approvedAt: Instant | null;
+};
+
 /** The whole catalog: small, shared by all organizations, changed rarely. */
 export type StoredCatalog = {
   readonly version: bigint;
@@ -52,6 +70,10 @@ export type StoredCatalog = {
   readonly books: ReadonlyMap<string, StoredBook>;
   /** By book, then SKU: every version, oldest first. */
   readonly prices: ReadonlyMap<string, ReadonlyMap<string, readonly StoredPrice[]>>;
+  /** Published versions of plans that carry usage prices of their own: most catalogs have none. */
+  readonly pricedPlans: readonly StoredPlanVersion[];
+  /** Approved ones, the newest first: where two are about the same time, that one holds. */
+  readonly corrections: readonly StoredCorrection[];
 };
 
 const kept = new WeakMap<Store["pool"], StoredCatalog>();
@@ -80,6 +102,12 @@ export async function readCatalog(db: Db): Promise<StoredCatalog> {
   const prices = await sql<PriceRow>`
     select price_id, book, sku_code, currency, version, effective_from, definition, published_by, published_at
     from price order by book, sku_code, effective_from`.execute(db);
+  const pricedPlans = await sql<PlanVersionRow>`
+    select plan, version, effective_from, definition from plan_version
+    where jsonb_path_exists(definition, '$.usage[*].prices[*]') order by plan, version`.execute(db);
+  const corrections = await sql<CorrectionRow>`
+    select correction_id, book, sku_code, starts_at, ends_at, definition, decided_at from price_correction
+    where status = 'approved' order by decided_at desc, correction_id desc`.execute(db);
 
   const byBook = new Map<string, Map<string, StoredPrice[]>>();
   for (const row of prices.rows) {
@@ -93,6 +121,18 @@ export async function readCatalog(db: Db): Promise<StoredCatalog> {
     skus: new Map(skus.rows.map((row) => [row.code, skuOf(row)])),
     books: new Map(books.rows.map((row) => [row.code, row])),
     prices: byBook,
+    pricedPlans: pricedPlans.rows.map(({ effective_from: from, ...row }) => ({
+      ...row,
+      effectiveFrom: readInstant(from),
+    })),
+    corrections: corrections.rows.map((row) => ({
+      correctionId: row.correction_id,
+      book: row.book,
+      skuCode: row.sku_code,
+      span: { startsAt: readInstant(row.starts_at), endsAt: readInstant(row.ends_at) },
+      definition: row.definition,
+      approvedAt: readInstant(row.decided_at),
+    })),
   };
 }
 
@@ -180,6 +220,23 @@ export async function insertPrice(tx: Tx, price: StoredPrice): Promise<void> {
             ${writeInstant(price.effectiveFrom)}, ${JSON.stringify(price.definition)}::jsonb,
             ${price.publishedBy}, ${writeInstant(price.publishedAt)})`.execute(tx);
 }
+
+type CorrectionRow = {
+  correction_id: string;
+  book: string;
+  sku_code: string;
+  starts_at: string;
+  ends_at: string;
+  definition: unknown;
+  decided_at: string;
+};
+
+type PlanVersionRow = {
+  plan: string;
+  version: number;
+  effective_from: string;
+  definition: unknown;
+};
 
 type MeterRow = {
   meter_id: string;

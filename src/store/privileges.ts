@@ -22,6 +22,8 @@ export const writtenOnce: { readonly [T in keyof Tables]?: readonly (keyof Table
   ledger_transaction: [],
   payment: [],
   price: [],
+  price_correction: ["status", "decided_by", "decided_at"],
+  price_correction_effect: ["note_id"],
   recognition_policy: [],
   supply_lot: [],
   price_confirmation: [],

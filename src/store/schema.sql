@@ -654,6 +654,42 @@ create table price_confirmation (
   constraint price_confirmation_price_id_fkey FOREIGN KEY (price_id) REFERENCES price(price_id)
 );
 
+create table price_correction (
+  correction_id text not null,
+  status        text not null,
+  book          text not null,
+  sku_code      text not null,
+  starts_at     timestamp with time zone not null,
+  ends_at       timestamp with time zone not null,
+  definition    jsonb not null,
+  reason        text not null,
+  author        text not null,
+  created_at    timestamp with time zone not null,
+  decided_by    text,
+  decided_at    timestamp with time zone,
+  constraint price_correction_pkey PRIMARY KEY (correction_id),
+  constraint price_correction_book_fkey FOREIGN KEY (book) REFERENCES price_book(code),
+  constraint price_correction_author_is_not_approver CHECK (status <> 'approved'::text OR decided_by <> author),
+  constraint price_correction_is_a_span CHECK (starts_at < ends_at),
+  constraint price_correction_status_check CHECK (status = ANY (ARRAY['open'::text, 'approved'::text, 'rejected'::text]))
+);
+CREATE INDEX price_correction_approved ON public.price_correction USING btree (decided_at) WHERE (status = 'approved'::text);
+
+create table price_correction_effect (
+  org_id        text not null,
+  correction_id text not null,
+  invoice_id    text not null,
+  account_id    text not null,
+  currency      text not null,
+  subtotal      bigint not null,
+  tax           bigint not null,
+  total         bigint not null,
+  note_id       text,
+  constraint price_correction_effect_pkey PRIMARY KEY (org_id, correction_id, invoice_id),
+  constraint price_correction_effect_correction_id_fkey FOREIGN KEY (correction_id) REFERENCES price_correction(correction_id),
+  constraint price_correction_effect_org_id_invoice_id_fkey FOREIGN KEY (org_id, invoice_id) REFERENCES invoice(org_id, invoice_id)
+);
+
 create table project (
   org_id     text not null,
   project_id text not null,

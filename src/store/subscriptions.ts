@@ -216,3 +216,13 @@ export async function loadSubscriptionHistory(
   }
   return found;
 }
+
+/** An account's subscriptions as they were known before a moment, oldest first. */
+export const knownBefore = (
+  histories: Iterable<readonly KnownTimeline[]>,
+  at: Instant,
+): Subscription[] =>
+  [...histories].flatMap((history) => {
+    const known = history.findLast((one) => one.knownAt < at);
+    return known === undefined ? [] : [readSubscription(known.id, known.timeline)];
+  });

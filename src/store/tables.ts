@@ -495,6 +495,33 @@ export type PriceConfirmationTable = {
   warning: string;
 };
 
+export type PriceCorrectionTable = {
+  correction_id: string;
+  status: "open" | "approved" | "rejected";
+  book: string;
+  sku_code: string;
+  starts_at: string;
+  ends_at: string;
+  definition: unknown;
+  reason: string;
+  author: string;
+  created_at: string;
+  decided_by: string | null;
+  decided_at: string | null;
+};
+
+export type PriceCorrectionEffectTable = {
+  org_id: string;
+  correction_id: string;
+  invoice_id: string;
+  account_id: string;
+  currency: string;
+  subtotal: bigint;
+  tax: bigint;
+  total: bigint;
+  note_id: string | null;
+};
+
 export type ProjectTable = {
   org_id: string;
   project_id: string;
@@ -830,6 +857,8 @@ export type Tables = {
   price: PriceTable;
   price_book: PriceBookTable;
   price_confirmation: PriceConfirmationTable;
+  price_correction: PriceCorrectionTable;
+  price_correction_effect: PriceCorrectionEffectTable;
   project: ProjectTable;
   purchase: PurchaseTable;
   quota: QuotaTable;

@@ -3,6 +3,7 @@ import { formatInstant } from "../../kit/time.ts";
 import type { BookPrice, Catalog, PriceBook, Sku } from "./catalog.ts";
 import type { Meter } from "./meter.ts";
 import type { Plan, PlanVersion } from "./plan.ts";
+import { usagePriceFaults } from "./plan-price-soundness.ts";
 import { readPrice, writePrice } from "./price-document.ts";
 import { batchWarnings } from "./price-warnings.ts";
 import { priceInForce } from "./resolve.ts";
@@ -86,7 +87,11 @@ function skuFaults(sku: Sku, catalog: Catalog, index: Index): CatalogObjection[]
   if (sku.status !== "published") return faults;
   const sold = catalog.prices.some((price) => price.sku === sku.code);
   const inPlan = catalog.plans.some((plan) =>
-    plan.versions.some((version) => version.fees.some((fee) => fee.sku === sku.code)),
+    plan.versions.some(
+      (version) =>
+        version.fees.some((fee) => fee.sku === sku.code) ||
+        version.usage.some((usage) => usage.sku === sku.code && usage.prices.length > 0),
+    ),
   );
   if (!sold && !inPlan)
     fault("/code", `${sku.code} is published but has no price in any book or plan: it never bills`);
@@ -300,8 +305,15 @@ function versionFaults(plan: Plan, version: PlanVersion, catalog: Catalog, index
         `/usage/${i}/included_level`,
         `meter ${sku.meter} is not level × time (weighted_sum): say how many units are included`,
       );
-    if (usage.beyond === "charge" && !catalog.prices.some((price) => price.sku === usage.sku))
-      fault(at, `${usage.sku} has no price in any book: usage beyond the plan never bills`);
+    const isPriced =
+      usage.prices.length > 0 || catalog.prices.some((price) => price.sku === usage.sku);
+    if (usage.beyond === "charge" && !isPriced)
+      fault(
+        at,
+        `${usage.sku} has no price here and none in any book: usage beyond the plan never bills`,
+      );
+    for (const one of usagePriceFaults(usage, sku.meter, currencies, catalog, meter))
+      fault(`/usage/${i}/prices${one.member}`, one.detail);
   });
 
   const keys = version.quotas.map((quota) => quota.key);

@@ -66,6 +66,21 @@ const cells = (...list: unknown[]) => ({
   cells: list,
   default_unit_amount: "0.01",
 });
+const perCall = (currency: string, amount: string) => ({
+  model: "per_unit",
+  currency,
+  unit_amount: amount,
+});
+const planPriced = (
+  prices: readonly object[],
+  usage: object = {},
+  amounts: object = { USD: "50.00" },
+) => ({
+  key: "basic",
+  versions: [
+    { version: 1, fees: [{ sku: "BASE", amounts }], usage: [{ sku: "CALLS", ...usage, prices }] },
+  ],
+});
 const batch =
   (amount: string, rest: object = {}) =>
   (document: Small) => {
@@ -339,6 +354,33 @@ describe("every mistake that would bill twice or never is refused with its own s
       },
       'a catalog file has no member "skuz"',
     ],
+    "two prices in one currency for one usage of a plan": [
+      (d) => (d.plans = [planPriced([perCall("USD", "0.05"), perCall("USD", "0.04")])]),
+      "two prices on one meter: CALLS has another price in USD in the same plan",
+    ],
+    "a plan that prices a meter which the book prices under another name": [
+      (d) => {
+        d.skus.push({ code: "CALLS-IN-PLAN", kind: "usage", meter: "calls" });
+        d.plans = [planPriced([perCall("USD", "0.05")], { sku: "CALLS-IN-PLAN" })];
+      },
+      "two prices on one meter: CALLS-IN-PLAN of this plan and CALLS of book retail-usd",
+    ],
+    "a usage price in a currency in which nobody can hold the plan": [
+      (d) => (d.plans = [planPriced([perCall("USD", "0.05"), perCall("EUR", "0.05")])]),
+      "no fee of the plan is in EUR",
+    ],
+    "a usage price that lacks a currency of the plan": [
+      (d) => (d.plans = [planPriced([perCall("EUR", "0.05")], {}, { USD: "50.00", EUR: "47.00" })]),
+      "CALLS has no price in USD, in which the fees of the plan are sold",
+    ],
+    "a usage price of what the plan refuses": [
+      (d) => (d.plans = [planPriced([perCall("USD", "0.05")], { beyond: "block" })]),
+      "its price never bills",
+    ],
+    "a usage price of a plan that looks at a dimension the meter has not": [
+      (d) => (d.plans = [planPriced([{ ...perCall("USD", "0.05"), group_by: ["planet"] }])]),
+      "planet",
+    ],
     "the same thing twice": [
       (d) => {
         d.skus.push({ code: "BASE", kind: "recurring" } as never);
@@ -350,6 +392,22 @@ describe("every mistake that would bill twice or never is refused with its own s
     const faults = faultsOf(spoil);
     expect(faults.join("\n")).toContain(sentence);
     expect(faults[0]).toMatch(/^c\.yaml#\//);
+  });
+
+  test("a plan may bring its own price for what no book prices, and it reads back as it was written", () => {
+    const graduated = {
+      model: "graduated",
+      currency: "USD",
+      tiers: [{ up_to: 100, unit_amount: "0.05" }, { unit_amount: "0.02" }],
+    };
+    const document = { ...small(), prices: [], plans: [planPriced([graduated])] };
+    const catalog = sound([{ name: "c.yaml", document }]);
+    const again = sound(writeCatalog(catalog));
+    expect(isSettled(diffCatalogs(catalog, again, now))).toBe(true);
+    const [own] = again.plans[0]?.versions[0]?.usage[0]?.prices ?? [];
+    expect(
+      own?.model === "graduated" && own.tiers.map((tier) => tier.unitAmount.toFixed()),
+    ).toEqual(["0.05", "0.02"]);
   });
 
   test("each sentence is another one", () => {

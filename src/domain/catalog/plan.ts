@@ -1,6 +1,7 @@
 import type { Currency } from "../../kit/currency.ts";
 import type { Decimal } from "../../kit/decimal.ts";
 import type { Instant } from "../../kit/time.ts";
+import type { Price } from "./price.ts";
 
 /** How long one billing period of a plan lasts. */
 export const cadences = ["week", "month", "quarter", "year"] as const;
@@ -32,7 +33,7 @@ export type Fee = {
   readonly once: "subscription" | "account";
 };
 
-/** A usage SKU as the plan sells it: what is included per period. Beyond that the account's price book decides. */
+/** A usage SKU as the plan sells it: what is included per period, and what it costs beyond that. */
 export type PlanUsage = {
   readonly sku: string;
   /** In units of the meter, per period of the plan; what is left over lapses. */
@@ -41,6 +42,8 @@ export type PlanUsage = {
   readonly includedLevel: Decimal;
   /** Beyond what is included: charge, or refuse. */
   readonly beyond: "charge" | "block";
+  /** The plan's own price, one per currency. It goes before the account's price book; where there is none, the book decides. */
+  readonly prices: readonly Price[];
 };
 
 export const quotaWindows = ["minute", "hour", "day", "month", "none"] as const;

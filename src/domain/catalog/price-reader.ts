@@ -10,6 +10,8 @@ export type ObjectReader = {
   has(member: string): boolean;
   raw(member: string): unknown;
   fault(member: string, detail: string): void;
+  /** Faults that another reader found in a part of this object; `path` is a pointer to it, without the leading slash. */
+  faultsIn(path: string, found: readonly Fault[]): void;
   /** A quoted decimal: money, a rate. Undefined when missing or faulty. */
   amount(member: string, bound: Bound): Decimal | undefined;
   /** A quoted decimal or a whole number: units, bounds, sizes. */
@@ -65,6 +67,9 @@ export function objectReader(
     has,
     raw: (member) => (Object.hasOwn(value, member) ? value[member] : undefined),
     fault,
+    faultsIn(path, found) {
+      faults.push(...found.map((one) => ({ ...one, pointer: `${pointer}/${path}${one.pointer}` })));
+    },
     amount: (member, bound) => number(member, bound, false),
     units: (member, bound) => number(member, bound, true),
     choice(member, allowed) {

@@ -10,6 +10,8 @@ import {
   prorationUnits,
   quotaWindows,
 } from "./plan.ts";
+import { readPrice } from "./price-document.ts";
+import type { Price } from "./price.ts";
 import type { ObjectReader } from "./price-reader.ts";
 import { identifier, line, needed, readFrom, skuCode } from "./read-words.ts";
 
@@ -118,13 +120,28 @@ function readAmounts(item: ObjectReader): ReadonlyMap<Currency, Decimal> {
 }
 
 function readUsage(item: ObjectReader): PlanUsage {
-  item.only("usage in a plan", ["sku", "included", "included_level", "beyond"]);
+  item.only("usage in a plan", ["sku", "included", "included_level", "beyond", "prices"]);
   return {
     sku: needed(item, "sku", skuCode(item, "sku")),
     included: item.units("included", "not_negative") ?? zero,
     includedLevel: item.units("included_level", "not_negative") ?? zero,
     beyond: item.choice("beyond", ["charge", "block"]) ?? "charge",
+    prices: readPrices(item),
   };
+}
+
+function readPrices(item: ObjectReader): Price[] {
+  const documents = item.has("prices") ? item.raw("prices") : [];
+  if (!Array.isArray(documents)) {
+    item.fault("prices", "prices is a list of prices, one for each currency");
+    return [];
+  }
+  return documents.flatMap((document: unknown, i) => {
+    const read = readPrice(document);
+    if ("price" in read) return [read.price];
+    item.faultsIn(`prices/${i}`, read.faults);
+    return [];
+  });
 }
 
 function readQuota(item: ObjectReader): PlanQuota {

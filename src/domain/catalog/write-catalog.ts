@@ -228,6 +228,7 @@ const writeVersion = (version: PlanVersion): Document =>
       included: formatDecimal(usage.included),
       ...(!isZero(usage.includedLevel) && { included_level: formatDecimal(usage.includedLevel) }),
       beyond: usage.beyond,
+      ...(usage.prices.length > 0 && { prices: usage.prices.map(writePrice) }),
     })),
     quotas: version.quotas.map((quota) => ({
       key: quota.key,

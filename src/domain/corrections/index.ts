@@ -5,3 +5,4 @@ export {
   decideCredit,
   leftOf,
 } from "./credit-note.ts";
+export { decideRerate, type RerateDecision } from "./rerate.ts";

@@ -9,6 +9,7 @@ const usage = (sku: string, included: string, beyond: PlanUsage["beyond"]): Plan
   included: decimal(included),
   includedLevel: zero,
   beyond,
+  prices: [],
 });
 const quota = (key: string, limit: string, window: "hour" | "none" = "none") => ({
   key,

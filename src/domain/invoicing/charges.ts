@@ -1,5 +1,5 @@
-import { type Decimal, subtract, sumOf } from "../../kit/decimal.ts";
-import { formatInstant, intersect, type Instant, type Period } from "../../kit/time.ts";
+import { add, type Decimal, greatest, least, subtract, sumOf, zero } from "../../kit/decimal.ts";
+import { contains, formatInstant, intersect, type Instant, type Period } from "../../kit/time.ts";
 import type {
   ChargeFacts,
   Coverage,
@@ -91,11 +91,17 @@ export function priceCuts(offers: readonly Offer[], period: Period): Instant[] {
   const cuts = new Set<Instant>();
   for (const offer of offers) {
     if (!isAdditive(offer.meter)) continue;
-    for (const { effectiveFrom } of offer.versions)
-      if (effectiveFrom > period.startsAt && effectiveFrom < period.endsAt) cuts.add(effectiveFrom);
+    for (const at of edgesOf(offer.versions))
+      if (at > period.startsAt && at < period.endsAt) cuts.add(at);
   }
   return [...cuts].toSorted((a, b) => a - b);
 }
+
+/** Where any of these prices takes hold, or ends without another one. */
+export const edgesOf = (versions: readonly PriceVersion[]): Instant[] =>
+  versions.flatMap(({ effectiveFrom, endsAt }) =>
+    endsAt === undefined ? [effectiveFrom] : [effectiveFrom, endsAt],
+  );
 
 /** The dimensions that any of these prices looks at. */
 export function pricedDimensions(versions: readonly PriceVersion[]): string[] {
@@ -113,15 +119,13 @@ function usageCharge(facts: Chargeable, offer: Offer, rate: Rate): Charge | unde
   const covered = facts.covered.filter((part) => part.skuCode === offer.skuCode);
   const monthHours = hoursInMonth(facts.account.calendar, period.partOf ?? period);
 
+  const slices = pricedSlices(offer, period).map((priced) => ({
+    priced,
+    parts: measured.filter((part) => overlaps(part.slice, priced.slice)),
+  }));
+  const paid = coveredBySlice(slices, covered);
   const segments = rate(
-    pricedSlices(offer, period).map((priced) =>
-      pricedUsage(
-        priced,
-        measured.filter((part) => overlaps(part.slice, priced.slice)),
-        covered.filter((part) => overlaps(part.slice, priced.slice)),
-        monthHours,
-      ),
-    ),
+    slices.map(({ priced, parts }, i) => pricedUsage(priced, parts, paid[i] ?? zero, monthHours)),
   );
   return {
     cause: usageCause(offer.skuCode, period),
@@ -141,7 +145,7 @@ function usageCharge(facts: Chargeable, offer: Offer, rate: Rate): Charge | unde
 /** Additive usage is priced when it happened; the rest once, at the price in force when the period ends. */
 function pricedSlices(offer: Offer, period: Period): PricedSlice[] {
   const holding = offer.versions.flatMap((version, i): PricedSlice[] => {
-    const next = offer.versions[i + 1]?.effectiveFrom ?? period.endsAt;
+    const next = version.endsAt ?? offer.versions[i + 1]?.effectiveFrom ?? period.endsAt;
     const slice = intersect(period, {
       startsAt: version.effectiveFrom,
       endsAt: Math.max(next, version.effectiveFrom) as Instant,
@@ -153,16 +157,47 @@ function pricedSlices(offer: Offer, period: Period): PricedSlice[] {
   return last ? [{ version: last.version, slice: period }] : [];
 }
 
+/**
+ * What of the covered units belongs to each slice. A batch knows the quarter of an hour of what it paid for; where the price
+ * changes within one, the units go to the earlier slice as far as it has usage, and the rest to the next: each once.
+ */
+function coveredBySlice(
+  slices: readonly { readonly priced: PricedSlice; readonly parts: readonly Measured[] }[],
+  covered: readonly Coverage[],
+): Decimal[] {
+  const room = slices.map(({ parts }) => quantityOf(parts));
+  const paid = slices.map(() => zero);
+  const put = (i: number, quantity: Decimal) => {
+    paid[i] = add(paid[i] ?? zero, quantity);
+    room[i] = subtract(room[i] ?? zero, quantity);
+  };
+  const reached = covered.map((part) => ({
+    quantity: part.quantity,
+    among: slices.flatMap(({ priced }, i) => (overlaps(part.slice, priced.slice) ? [i] : [])),
+  }));
+  for (const { quantity, among } of reached)
+    if (among.length === 1) put(among[0] as number, quantity);
+  for (const { quantity, among } of reached.filter((one) => one.among.length > 1)) {
+    let left = quantity;
+    for (const i of among.slice(0, -1)) {
+      const taken = least(left, greatest(room[i] ?? zero, zero));
+      put(i, taken);
+      left = subtract(left, taken);
+    }
+    put(among.at(-1) as number, left);
+  }
+  return paid;
+}
+
 function pricedUsage(
   { version, slice }: PricedSlice,
   parts: readonly Measured[],
-  coverage: readonly Coverage[],
+  covered: Decimal,
   monthHours: Decimal,
 ): PricedUsage {
   const groups = new Map<string, Measured[]>();
   for (const part of parts)
     groups.set(part.dimensions, [...(groups.get(part.dimensions) ?? []), part]);
-  const covered = sumOf(coverage.map((part) => part.quantity));
   return {
     version,
     slice,
@@ -213,15 +248,13 @@ export function contradictions(facts: ChargeFacts): string[] {
     skuOfMeter.set(offer.meter.key, offer.skuCode);
 
     const measured = facts.measured.filter((part) => part.meterKey === offer.meter.key);
-    const first = offer.versions[0];
-    const before = measured.filter(
-      (part) => first === undefined || part.slice.startsAt < first.effectiveFrom,
+    const priced = pricedSlices(offer, facts.period).map(({ slice }) => slice);
+    const bare = measured.filter(
+      (part) =>
+        !priced.some((slice) => contains(slice, part.slice.startsAt)) && part.eventCount > 0n,
     );
-    if (isAdditive(offer.meter) && before.length > 0 && countOf(before) > 0n)
-      found.push(
-        `${offer.skuCode} has usage from ${formatInstant((before[0] as Measured).slice.startsAt)} on, ` +
-          `but no price before ${first ? formatInstant(first.effectiveFrom) : "any moment"}`,
-      );
+    if (isAdditive(offer.meter) && bare[0] !== undefined)
+      found.push(unpriced(offer, bare[0].slice.startsAt));
     for (const { price, priceId } of offer.versions)
       if (price.currency !== facts.account.currency)
         found.push(
@@ -229,6 +262,15 @@ export function contradictions(facts: ChargeFacts): string[] {
         );
   }
   return found;
+}
+
+function unpriced({ skuCode, versions }: Offer, at: Instant): string {
+  const head = `${skuCode} has usage from ${formatInstant(at)} on, but no price`;
+  const next = versions.find((version) => version.effectiveFrom > at);
+  const ended = versions.findLast((version) => version.effectiveFrom <= at);
+  if (ended?.endsAt !== undefined)
+    return `${head} since ${ended.origin} ended on ${formatInstant(ended.endsAt)}`;
+  return `${head} before ${next ? formatInstant(next.effectiveFrom) : "any moment"}`;
 }
 
 const overlaps = (a: Period, b: Period): boolean => intersect(a, b) !== undefined;

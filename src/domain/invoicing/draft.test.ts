@@ -264,3 +264,23 @@ test.each([
 ])("at %s January is %s", (at, stage) => {
   expect(stageOf(account, january, instant(at) as Instant)).toBe(stage);
 });
+
+test("units of a batch are taken off once where the price changes within their quarter of an hour", () => {
+  const noon = span("2025-01-10T12:00:00Z", "2025-01-10T12:15:00Z");
+  const change = "2025-01-10T12:07:00Z";
+  const before = { startsAt: january.startsAt, endsAt: instant(change) };
+  const after = { startsAt: instant(change), endsAt: january.endsAt };
+  const [charge] = expectedCharges(
+    facts({
+      offers: [offerAt(["2024-01-01T00:00:00Z", "0.06"], [change, "0.07"])],
+      measured: [used("30", before), used("50", after)],
+      covered: [{ skuCode: "API", slice: noon, quantity: decimal("40") }],
+    }),
+    perUnit,
+  );
+  // 80 used, 40 paid for: the 30 before the change and 10 after it. 40 × 0.07.
+  expect(
+    charge?.segments.map((one) => [formatDecimal(one.quantity), formatDecimal(one.amount)]),
+  ).toEqual([["40", "2.8"]]);
+  expect(formatDecimal(charge?.quantity ?? zero)).toBe("40");
+});

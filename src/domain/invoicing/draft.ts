@@ -306,11 +306,13 @@ const contentPeriod = (span: Period): ContentPeriod => ({
 
 function pricesUsed(lines: readonly Line[], offers: readonly Offer[]): ContentPrice[] {
   const used = new Set(lines.flatMap((line) => line.segments.map((segment) => segment.priceId)));
-  return offers
+  const versions = offers
     .flatMap((offer) => offer.versions)
-    .filter((version) => used.has(version.priceId))
-    .map(contentPrice)
-    .toSorted((a, b) => compareText(a.id, b.id));
+    .filter((version) => used.has(version.priceId));
+  // A price that gave way to a plan's and came back after it is quoted once.
+  return [
+    ...new Map(versions.map((version) => [version.priceId, contentPrice(version)])).values(),
+  ].toSorted((a, b) => compareText(a.id, b.id));
 }
 
 const contentPrice = (version: PriceVersion): ContentPrice => ({
@@ -318,7 +320,7 @@ const contentPrice = (version: PriceVersion): ContentPrice => ({
   version: version.version,
   book: version.book,
   sku: version.skuCode,
-  effective_from: formatInstant(version.effectiveFrom),
+  effective_from: formatInstant(version.publishedFrom ?? version.effectiveFrom),
   definition: version.definition,
 });
 
@@ -340,8 +342,9 @@ const contentTerms = (
 
 function metersUsed(lines: readonly Line[], offers: readonly Offer[]): unknown[] {
   const used = new Set(lines.map((line) => line.meterKey));
-  return offers
-    .filter((offer) => used.has(offer.meter.key))
-    .toSorted((a, b) => compareText(a.meter.key, b.meter.key))
-    .map((offer) => offer.meterDefinition);
+  const meters = new Map(offers.map((offer) => [offer.meter.key, offer.meterDefinition]));
+  return [...meters]
+    .filter(([key]) => used.has(key))
+    .toSorted(([a], [b]) => compareText(a, b))
+    .map(([, definition]) => definition);
 }

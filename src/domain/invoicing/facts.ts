@@ -38,6 +38,12 @@ export type PriceVersion = {
   readonly price: Price;
   /** The document as it was published: what the paper quotes and a verification compares. */
   readonly definition: unknown;
+  /** Where nothing else takes over, the end of its time: a plan's price ends with the plan. */
+  readonly endsAt?: Instant;
+  /** Since when it is published, where that is not when it takes hold for this buyer: they came to the plan later. */
+  readonly publishedFrom?: Instant;
+  /** What brings it when it is not the book: "plan professional@2", "correction chg_…". */
+  readonly origin?: string;
 };
 
 /** A usage SKU that an account buys, with its prices oldest first. */

@@ -1,6 +1,7 @@
 export {
   type Charge,
   contradictions,
+  edgesOf,
   expectedCharges,
   priceCuts,
   pricedDimensions,
@@ -45,6 +46,7 @@ export {
 export { isAdditive, quantityOf } from "./measure.ts";
 export { type DocumentKind, type Series, seriesFor } from "./number.ts";
 export { bookChain, mergeVersions } from "./offers.ts";
+export { type PlanPrice, type PlanSpan, withCorrections, withPlanPrices } from "./plan-prices.ts";
 export { ratePrimary } from "./rate.ts";
 export {
   type Buyer,

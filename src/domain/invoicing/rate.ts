@@ -2,6 +2,7 @@ import { canonicalJson } from "../../kit/canonical-json.ts";
 import { decimalOf } from "../../kit/decimal.ts";
 import {
   explain,
+  type Segment as RatedSegment,
   type PriceSlice,
   ratePeriod,
   type Usage,
@@ -18,13 +19,19 @@ export const ratePrimary: Rate = (slices) => {
       quantity: segment.quantity,
       unitAmount: segment.unitPrice,
       amount: segment.amount,
-      because: explain(segment),
+      because: because(segment, slices),
       dimensions: canonicalJson(segment.dimensions),
       priceId: segment.version,
       slice: segment.period ?? wholeOf(slices),
     }),
   );
 };
+
+// A price that does not come from the book says where it comes from.
+function because(segment: RatedSegment, slices: readonly PricedUsage[]): string {
+  const origin = slices.find(({ version }) => version.priceId === segment.version)?.version.origin;
+  return origin === undefined ? explain(segment) : `${explain(segment)}, by ${origin}`;
+}
 
 const wholeOf = (slices: readonly PricedUsage[]) => ({
   startsAt: (slices[0] as PricedUsage).slice.startsAt,

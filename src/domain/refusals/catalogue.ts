@@ -500,6 +500,10 @@ export const refusals = {
     title: "The request is not valid",
     advice: "Each member of errors says what is wrong and where.",
   },
+  rerate_stale: {
+    title: "The amounts are not those that were shown any more",
+    advice: "Prepare the corrected price again, look at the new preview, and have that approved.",
+  },
   reservation_ended: {
     title: "The reservation has ended",
     advice: "It was released, committed with another size, or timed out. Make a new one.",

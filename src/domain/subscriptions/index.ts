@@ -3,6 +3,7 @@ export * from "./change.ts";
 export * from "./charges.ts";
 export * from "./cycle.ts";
 export * from "./document.ts";
+export * from "./held.ts";
 export * from "./preview.ts";
 export * from "./proration.ts";
 export * from "./states.ts";
