@@ -6,6 +6,7 @@ import type { Env } from "../flows/env.ts";
 import { assert } from "../kit/assert.ts";
 import { findPayer } from "../store/bindings.ts";
 import type { StoredAnswer } from "../store/idempotency.ts";
+import { keepToAccount, queryOfAccount } from "./account-keys.ts";
 import type { Gate } from "./auth.ts";
 import { readBody } from "./body.ts";
 import {
@@ -67,6 +68,8 @@ export async function answer(
   if (caller) requirePermission(route, caller);
   if (caller?.projectId && seen.organization && pathParams["account"] && asksForRoom(route))
     await requirePayer(env, caller.projectId, seen.organization, pathParams["account"]);
+  if (caller && caller.accountId !== null)
+    await keepToAccount(env.store.db, route, caller, seen.organization, pathParams);
   if (
     caller &&
     seen.organization &&
@@ -78,7 +81,11 @@ export async function answer(
       `The organization ${seen.organization.slug} is ${seen.organization.status}.`,
     );
   const params = check(route.params, pathParams, "path");
-  const query = check(route.query, queryOf(raw.search), "query");
+  const asked = check(route.query, queryOf(raw.search), "query");
+  const query =
+    caller && caller.accountId !== null
+      ? await queryOfAccount(env.store.db, route, caller, seen.organization, asked)
+      : asked;
   const { body, json, bytes } = await readBody(route, raw, route.bodyBytesMax ?? bodyBytesMax);
 
   const organization = seen.organization;

@@ -106,6 +106,7 @@ function callerOf(key: ApiKey): Caller {
     name: key.name,
     organizationId: key.organizationId,
     projectId: key.projectId,
+    accountId: key.accountId,
     permissions: effectivePermissions(key, key.roles, key.permissions),
   };
 }

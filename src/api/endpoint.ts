@@ -176,7 +176,13 @@ export function endpoint<
 export function commonProblems(endpointValue: Endpoint): RefusalCode[] {
   const codes: RefusalCode[] = ["request_not_valid", "internal_error", "service_busy"];
   if (endpointValue.permission !== null)
-    codes.push("key_missing", "key_not_valid", "permission_missing", "rate_limited");
+    codes.push(
+      "key_missing",
+      "key_not_valid",
+      "key_limited_to_account",
+      "permission_missing",
+      "rate_limited",
+    );
   if (endpointValue.hasOrganization) codes.push("organization_not_found", "organization_required");
   if (changesOrganization(endpointValue)) codes.push("organization_not_active");
   if (endpointValue.body || endpointValue.rawBody)

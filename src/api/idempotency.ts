@@ -2,10 +2,9 @@ import { Problem } from "../domain/refusals/index.ts";
 import type { Env } from "../flows/env.ts";
 import { canonicalJson } from "../kit/canonical-json.ts";
 import { sha256 } from "../kit/hash.ts";
-import { day, hour, type Instant, second, shift } from "../kit/time.ts";
+import { second } from "../kit/time.ts";
 import {
   claimKey,
-  forgetAnswers,
   type KeyedRequest,
   releaseKey,
   type StoredAnswer,
@@ -16,18 +15,6 @@ import { problemBody, problemContentType, statuses } from "./problems.ts";
 
 /** After this time a claim without an answer counts as left behind by a process that is gone. */
 const leaseMicros = 60 * second;
-
-/** What the contract promises to keep answers for. */
-const keptMicros = 30 * day;
-const sweptAt = new WeakMap<Env["store"]["pool"], Instant>();
-
-/** Forget what is older than promised, at most once an hour and process. */
-async function forgetOld(env: Env, now: Instant): Promise<void> {
-  const last = sweptAt.get(env.store.pool);
-  if (last !== undefined && now - last < hour) return;
-  sweptAt.set(env.store.pool, now);
-  await forgetAnswers(env.store.db, shift(now, -keptMicros)).catch(() => {});
-}
 
 /** Read the header: a structured-field string, or the bare text that most clients send. */
 export function readIdempotencyKey(header: string | undefined): string | undefined {
@@ -71,7 +58,6 @@ export async function once(
   work: (env: Env) => Promise<StoredAnswer>,
 ): Promise<{ answer: StoredAnswer; replayed: boolean }> {
   const { db } = env.store;
-  await forgetOld(env, installationNow());
   const claim = await claimKey(db, keyed, installationNow(), leaseMicros);
   switch (claim.kind) {
     case "answered":

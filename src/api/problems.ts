@@ -74,6 +74,7 @@ export const statuses: Record<RefusalCode, number> = {
   invoice_period_not_final: 409,
   invoice_section_not_found: 404,
   invoice_status_conflict: 409,
+  key_limited_to_account: 403,
   key_missing: 401,
   key_not_found: 404,
   key_not_valid: 401,

@@ -8,7 +8,7 @@ import {
 import { type Author, system } from "../domain/audit/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import { hmacSha256 } from "../kit/hash.ts";
-import type { OrganizationId } from "../kit/ids.ts";
+import type { AccountId, OrganizationId } from "../kit/ids.ts";
 import { formatInstant, type Instant } from "../kit/time.ts";
 import {
   type ApiKey,
@@ -22,7 +22,12 @@ import type { Tx } from "../store/connect.ts";
 import { transaction } from "../store/transaction.ts";
 import type { Env } from "./env.ts";
 
-export type NewKey = KeyRequest & { readonly name: string; readonly expiresAt: Instant | null };
+export type NewKey = KeyRequest & {
+  readonly name: string;
+  readonly expiresAt: Instant | null;
+  /** Good for this billing account only. */
+  readonly accountId?: AccountId | undefined;
+};
 
 /** The one moment at which the secret exists outside the caller's hands. */
 export type IssuedKey = { readonly key: ApiKey; readonly secret: string };
@@ -83,6 +88,7 @@ async function issue(env: Env, tx: Tx, author: Author, asked: NewKey): Promise<I
     id: env.id("apiKey"),
     organizationId: asked.organizationId,
     projectId: asked.projectId,
+    accountId: asked.accountId ?? null,
     name: asked.name,
     last4: secret.slice(-4),
     roles: asked.roles,
@@ -140,6 +146,7 @@ const described = (key: ApiKey) => ({
   name: key.name,
   organization_id: key.organizationId,
   project_id: key.projectId,
+  account_id: key.accountId,
   last4: key.last4,
   roles: key.roles,
   permissions: key.permissions,

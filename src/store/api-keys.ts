@@ -1,11 +1,13 @@
 import type { Scope } from "../domain/access/index.ts";
-import type { Id, OrganizationId, ProjectId } from "../kit/ids.ts";
+import type { AccountId, Id, OrganizationId, ProjectId } from "../kit/ids.ts";
 import type { Instant } from "../kit/time.ts";
 import { readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
 import type { Db } from "./connect.ts";
 
 export type ApiKey = Scope & {
   readonly id: Id<"apiKey">;
+  /** The only billing account it is good for; null for all of its organization. */
+  readonly accountId: AccountId | null;
   readonly name: string;
   readonly last4: string;
   readonly roles: readonly string[];
@@ -24,6 +26,7 @@ export async function insertApiKey(db: Db, key: ApiKey, secretHmac: Buffer): Pro
       key_id: key.id,
       org_id: key.organizationId,
       project_id: key.projectId,
+      account_id: key.accountId,
       name: key.name,
       secret_hmac: secretHmac,
       last4: key.last4,
@@ -106,6 +109,7 @@ type Row = {
   key_id: string;
   org_id: string | null;
   project_id: string | null;
+  account_id: string | null;
   name: string;
   last4: string;
   roles: string[];
@@ -122,6 +126,7 @@ function keyOf(row: Row): ApiKey {
     id: row.key_id as Id<"apiKey">,
     organizationId: row.org_id as OrganizationId | null,
     projectId: row.project_id as ProjectId | null,
+    accountId: row.account_id as AccountId | null,
     name: row.name,
     last4: row.last4,
     roles: row.roles,

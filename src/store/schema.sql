@@ -86,9 +86,12 @@ create table api_key (
   last_used_at timestamp with time zone,
   created_by   text not null,
   created_at   timestamp with time zone not null,
+  account_id   text,
   constraint api_key_pkey PRIMARY KEY (key_id),
   constraint api_key_secret_once UNIQUE (secret_hmac),
-  constraint api_key_org_id_fkey FOREIGN KEY (org_id) REFERENCES organization(org_id)
+  constraint api_key_org_id_account_id_fkey FOREIGN KEY (org_id, account_id) REFERENCES billing_account(org_id, account_id),
+  constraint api_key_org_id_fkey FOREIGN KEY (org_id) REFERENCES organization(org_id),
+  constraint api_key_of_one_account CHECK (account_id IS NULL OR org_id IS NOT NULL AND project_id IS NULL)
 );
 CREATE INDEX api_key_by_organization ON public.api_key USING btree (org_id, key_id);
 

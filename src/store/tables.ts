@@ -63,6 +63,7 @@ export type ApiKeyTable = {
   last_used_at: string | null;
   created_by: string;
   created_at: string;
+  account_id: string | null;
 };
 
 export type AuditEntryTable = {

@@ -17,6 +17,9 @@ export const ApiKeyView = z
       .nullable()
       .openapi({ description: "Null for a key of the provider." }),
     project_id: z.string().nullable(),
+    account_id: z.string().nullable().openapi({
+      description: "The only billing account the key is good for; null for all it can reach.",
+    }),
     last4: z.string().openapi({ description: "The last four characters of the secret." }),
     roles: z.array(z.string()),
     permissions: z
@@ -53,6 +56,10 @@ export const NewOrganizationKeyBody = NewKeyBody.extend({
   project: z.string().min(1).max(80).optional().openapi({
     description: "Id or slug of the only project the key is good for.",
   }),
+  account: z.string().min(1).max(80).optional().openapi({
+    description:
+      "Id or slug of the only billing account the key is good for: a department's, say. Not together with project.",
+  }),
 }).openapi("NewOrganizationApiKey");
 
 const text = (at: ApiKey["expiresAt"]): string | null => (at === null ? null : formatInstant(at));
@@ -64,6 +71,7 @@ export const apiKeyView = (key: ApiKey): z.input<typeof ApiKeyView> => ({
   name: key.name,
   organization_id: key.organizationId,
   project_id: key.projectId,
+  account_id: key.accountId,
   last4: key.last4,
   roles: [...key.roles],
   permissions: [...key.permissions],
@@ -83,6 +91,7 @@ export const OwnKeyView = z
       .nullable()
       .openapi({ description: "Null for a key of the provider." }),
     project_id: z.string().nullable(),
+    account_id: z.string().nullable(),
     permissions: z.array(z.string()).openapi({ description: "All of them, roles included." }),
   })
   .openapi("OwnApiKey");
@@ -93,6 +102,7 @@ export const ownKeyView = (caller: Caller): z.input<typeof OwnKeyView> => ({
   name: caller.name,
   organization_id: caller.organizationId,
   project_id: caller.projectId,
+  account_id: caller.accountId,
   permissions: [...caller.permissions].toSorted(),
 });
 

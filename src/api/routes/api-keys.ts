@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { createApiKey, revokeApiKey } from "../../flows/manage-api-keys.ts";
+import { getAccount } from "../../flows/manage-accounts.ts";
 import { getProject } from "../../flows/manage-projects.ts";
 import { findApiKey, listApiKeys } from "../../store/api-keys.ts";
 import { Problem } from "../../domain/refusals/index.ts";
@@ -47,21 +48,27 @@ const create = endpoint({
   path: "/v1/organizations/{organization}/keys",
   id: "createKey",
   group,
-  summary: "Create an API key of an organization or of one project",
+  summary: "Create an API key of an organization, of one project or of one billing account",
   description:
     "The secret is in this answer and nowhere else. A key can never be given more than its maker has.",
   permission: "keys.write",
   body: NewOrganizationKeyBody,
   response: IssuedKeyView,
   success: 201,
-  problems: [...keyProblems, "project_not_found"],
+  problems: [...keyProblems, "project_not_found", "account_not_found"],
   run: async (env, { organization, caller, author, body }) => {
+    if (body.account !== undefined && body.project !== undefined)
+      throw new Problem("request_not_valid", "A key is limited to a project or to an account.");
     const { key, secret } = await createApiKey(env, caller, author, {
       organizationId: organization.id,
       projectId:
         body.project === undefined
           ? null
           : (await getProject(env.store.db, organization.id, body.project)).id,
+      accountId:
+        body.account === undefined
+          ? undefined
+          : (await getAccount(env.store.db, organization.id, body.account)).id,
       name: body.name,
       roles: body.roles,
       permissions: body.permissions,

@@ -10,6 +10,7 @@ const ofProject = { organizationId: "org_acme" as const, projectId: "prj_web" as
 
 const callerWith = (scope: typeof provider | typeof ofOrganization, role: string): Caller => ({
   ...scope,
+  accountId: null,
   keyId: "key_1",
   name: "test",
   permissions: effectivePermissions(scope, [role], []),

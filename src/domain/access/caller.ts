@@ -1,4 +1,4 @@
-import type { OrganizationId, ProjectId } from "../../kit/ids.ts";
+import type { AccountId, OrganizationId, ProjectId } from "../../kit/ids.ts";
 import { type Holder, type Permission, permissions } from "./permissions.ts";
 import { isRole, permissionsOf, roles } from "./roles.ts";
 
@@ -10,6 +10,8 @@ export type Scope = {
 
 /** Who is asking. `permissions` is already cut to what the scope may hold. */
 export type Caller = Scope & {
+  /** Where it is good within its organization: for one billing account, or (null) for all. */
+  readonly accountId: AccountId | null;
   readonly keyId: string;
   readonly name: string;
   readonly permissions: ReadonlySet<Permission>;

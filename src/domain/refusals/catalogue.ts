@@ -297,6 +297,10 @@ export const refusals = {
     title: "The invoice is in another state",
     advice: "See its status; the detail says what is possible from there.",
   },
+  key_limited_to_account: {
+    title: "The key is good for one billing account only",
+    advice: "Use an address of that account, or a key of the organization.",
+  },
   key_missing: {
     title: "No API key was sent",
     advice: "Send the header Authorization: Bearer tl_… with a key of this installation.",

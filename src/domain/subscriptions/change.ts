@@ -1,7 +1,7 @@
 import { canonicalJson } from "../../kit/canonical-json.ts";
 import { type Decimal, formatDecimal, isZero } from "../../kit/decimal.ts";
 import { type Instant, stepFrom } from "../../kit/time.ts";
-import type { Cadence, Discount, PlanRef } from "../catalog/index.ts";
+import { type Cadence, type Discount, formatPlanRef, type PlanRef } from "../catalog/index.ts";
 import { anchorOnDay, type Cycle, cyclePeriodAt, isBoundary } from "./cycle.ts";
 import {
   type StepRefusal,
@@ -43,7 +43,12 @@ export type Change =
   | { readonly kind: "cancel"; readonly when: When }
   | { readonly kind: "undo_cancel" };
 
-export type ChangeRefusal = StepRefusal | "in_the_past" | "beyond_the_end" | "no_such_add_on";
+export type ChangeRefusal =
+  | StepRefusal
+  | "in_the_past"
+  | "beyond_the_end"
+  | "no_such_add_on"
+  | "same_plan";
 
 export type ChangeDecision =
   | {
@@ -117,6 +122,11 @@ export function change(
     return refuse("in_the_past", "a change takes effect now or later, never earlier");
   if (wanted.kind !== "undo_cancel" && subscription.endsAt !== null && at > subscription.endsAt)
     return refuse("beyond_the_end", "the subscription ends before this change would take effect");
+  if (wanted.kind === "change_plan" && hasPlan(subscription, wanted, at))
+    return refuse(
+      "same_plan",
+      `the subscription has ${formatPlanRef(wanted.plan)} already; to drop a change that is scheduled, take it back`,
+    );
   if (wanted.kind === "remove_add_on" && !hasAddOn(subscription, wanted.addOn, at))
     return refuse("no_such_add_on", `the subscription has no add-on "${wanted.addOn}"`);
   return { kind: "changed", subscription: apply(subscription, wanted, at), event, effectiveAt: at };
@@ -275,6 +285,20 @@ function cycleAfter(
 
 const without = (addOns: readonly PlanRef[], key: string): PlanRef[] =>
   addOns.filter((addOn) => addOn.plan !== key);
+
+/** Whether the change would leave everything as it is: the same version, in the same rhythm. */
+function hasPlan(
+  subscription: Subscription,
+  wanted: Change & { kind: "change_plan" },
+  at: Instant,
+): boolean {
+  const phase = phaseAt(subscription, at);
+  return (
+    phase !== undefined &&
+    formatPlanRef(phase.plan) === formatPlanRef(wanted.plan) &&
+    cycleAfter(phase.cycle, wanted, at) === phase.cycle
+  );
+}
 
 const hasAddOn = (subscription: Subscription, key: string, at: Instant): boolean =>
   phaseAt(subscription, at)?.addOns.some((addOn) => addOn.plan === key) ?? false;

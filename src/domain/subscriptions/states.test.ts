@@ -70,6 +70,27 @@ test.each(cells)("%s: %s does what the table says", (state, event) => {
   else expect([state, "pending_change"]).toContain(after);
 });
 
+test("a change to the plan that is there already is refused with its own sentence, not made into a new period", () => {
+  const toBasic = (kind: "now" | "period_end"): Change => ({
+    ...(toTeam(kind) as Change & { kind: "change_plan" }),
+    plan: v1("basic"),
+  });
+  for (const kind of ["now", "period_end"] as const)
+    expect(change(active, toBasic(kind), now)).toMatchObject({
+      kind: "refused",
+      reason: "same_plan",
+      detail: expect.stringContaining("has basic@1 already"),
+    });
+  // Another rhythm, a new start of the period, or another version is a change.
+  const asked = toBasic("now") as Change & { kind: "change_plan" };
+  for (const other of [
+    { ...asked, cadence: "year" as const },
+    { ...asked, restartCycle: true },
+    { ...asked, plan: { plan: "basic", version: 2 } },
+  ])
+    expect(change(active, other, now).kind).toBe("changed");
+});
+
 test("SPEC.md shows the same table", () => {
   const spec = readFileSync(new URL("./SPEC.md", import.meta.url), "utf8");
   const cell = (state: SubscriptionState, event: SubscriptionEvent) => {
