@@ -83,6 +83,7 @@ export async function changePayer(
   const locked = await lockAccount(tx, organizationId, reference);
   const account = locked && (await findPayable(tx, organizationId, locked.id));
   if (!locked || !account) throw notFound(reference);
+  if (locked.status === "archived") throw new Problem("account_archived");
   const key = accountKeyOf(account.ref);
   const now = env.now();
   const recorded = await listPayers(tx, key);

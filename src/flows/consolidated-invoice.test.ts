@@ -5,6 +5,7 @@ import type { Author } from "../domain/audit/index.ts";
 import type { OrganizationId } from "../kit/ids.ts";
 import { instant } from "../kit/time.ts";
 import { findInvoice, listStatements, type StoredInvoice } from "../store/invoices.ts";
+import { archiveAccount } from "./manage-accounts.ts";
 import { choosePayer, readPayers } from "./choose-payer.ts";
 import { creditInvoice, voidInvoice } from "./correct-invoice.ts";
 import { explainInvoiceLine } from "./explain-invoice-line.ts";
@@ -370,6 +371,71 @@ test("a run bills families once: one number per family, none for a child, and no
     { kind: "invoice", n: 2 },
     { kind: "statement", n: 2 },
   ]);
+});
+
+test("a child closes with nothing owed by itself; who pays for others does not close before they do", async () => {
+  const { parent, child } = await aFamily("closing", ["leaver"]);
+  const leaver = child("leaver");
+  env.at("2025-01-20T00:00:00Z");
+  await use(leaver, "2025-01-03T00:00:00Z", 100);
+  env.at("2025-02-01T00:00:00Z");
+  for (const of of [leaver, parent])
+    await env.owner.query(
+      "insert into binding (org_id, binding_id, project_id, account_id, effective_from, created_by, created_at) values ($1, $2, $3, null, $4, 'test', $4)",
+      [of.orgId, env.id("binding"), of.projectId, "2025-02-01T00:00:00Z"],
+    );
+  const close = (slug: string) =>
+    archiveAccount(env, author, parent.orgId as OrganizationId, slug, "gone");
+  await expect(close("leaver")).rejects.toMatchObject({ code: "account_has_balance" });
+  env.at("2025-02-04T00:00:00Z");
+  const invoice = await issue(parent, "closing", "2025-01-15T00:00:00Z");
+  await expect(close("closing")).rejects.toMatchObject({ code: "account_has_children" });
+  expect((await close("leaver")).status).toBe("archived");
+  // Now the parent's own invoice stands in its way, and nothing else.
+  await expect(close("closing")).rejects.toMatchObject({ code: "account_has_balance" });
+
+  // What arrives of the time before is still the parent's to pay.
+  await use(leaver, "2025-01-30T00:00:00Z", 10);
+  env.at("2025-03-04T00:00:00Z");
+  const february = await issue(parent, "closing", "2025-02-15T00:00:00Z");
+  expect(linesOf(february)).toEqual(["leaver: API calls: usage of 2025-01 10 0.13"]);
+  for (const one of [invoice, february]) expect(await faults(one)).toEqual([]);
+});
+
+test("a payer that changes while the invoice is made is not overlooked: it is drafted again", async () => {
+  const parent = await anAccount(env, { slug: "race-parent" });
+  const children: Acme[] = [];
+  for (const slug of ["race-1", "race-2", "race-3", "race-4"]) {
+    const child = await anAccount(env, { slug, orgId: parent.orgId });
+    children.push(child);
+    env.at("2025-01-20T00:00:00Z");
+    await use(child, "2025-01-03T00:00:00Z", 100);
+  }
+  env.at("2025-02-04T00:00:00Z");
+  await Promise.all([
+    ...children.map((child, i) =>
+      pays(child, `race-${i + 1}`, "race-parent", "2025-01-01T00:00:00Z").catch(
+        (error: { code?: string }) => error.code,
+      ),
+    ),
+    ...["race-1", "race-2", "race-3", "race-4", "race-parent"].map((slug) =>
+      issue(parent, slug, "2025-01-15T00:00:00Z").catch((error: { code?: string }) => {
+        if (error.code !== "nothing_to_invoice" && error.code !== "service_busy") throw error;
+      }),
+    ),
+  ]);
+  env.at("2025-03-04T00:00:00Z");
+  for (const slug of ["race-1", "race-2", "race-3", "race-4", "race-parent"])
+    for (const at of ["2025-01-15T00:00:00Z", "2025-02-15T00:00:00Z"])
+      await issue(parent, slug, at).catch((error: { code?: string }) => {
+        if (error.code !== "nothing_to_invoice") throw error;
+      });
+  const { rows } = await env.owner.query<{ total: string }>(
+    "select sum(total_minor)::text as total from invoice where org_id = $1 and kind = 'invoice' and status <> 'void'",
+    [parent.orgId],
+  );
+  // 4 × 100 × 0.0133, each asked for once, by whoever.
+  expect(rows[0]?.total).toBe("532");
 });
 
 test("after all of it, the books of payers and of those they pay for are what the documents say, and what is handed over meets", async () => {

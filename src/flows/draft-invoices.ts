@@ -148,7 +148,7 @@ async function scopeDrafts(
   const billed = await loadBilled(db, keys);
   const parties = await loadParties(
     db,
-    requests.map((request) => request.of.account),
+    leaves.map((leaf) => leaf.of.account),
   );
   const facts = leaves.map((leaf) => ({
     leaf,
@@ -187,7 +187,7 @@ async function scopeDrafts(
         priceBook,
         offers: readOffers(catalog, priceBook),
         plans: readPlanOffers(catalog),
-        parties: parties.get(payer) as Parties,
+        parties: parties.get(textOf(of)) as Parties,
         seq,
         sequence: before.sequence,
       };
@@ -237,7 +237,7 @@ async function gatherLeaves(
   });
 }
 
-const nameOf = ({ account }: AccountToInvoice): string => `${account.slug} ${account.accountId}`;
+const nameOf = ({ account }: AccountToInvoice): string => `${account.name} ${account.slug} ${account.accountId}`;
 
 /** What of a period the payer pays for; all of it as it is, where nobody else ever does. */
 export function partsOf(

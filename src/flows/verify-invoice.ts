@@ -278,7 +278,7 @@ async function scopeOf(
   for (const { organization, statement } of invoice.content.sections) {
     const stored = statement === null ? undefined : await findInvoice(db, organization, statement);
     const part = stored && (await leafScopeOf(db, catalog, stored));
-    if (part) sections.push({ ...part, parties: own.parties });
+    if (part) sections.push(part);
   }
   return { ...own, sections };
 }

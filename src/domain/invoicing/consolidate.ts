@@ -72,7 +72,10 @@ export function withSections(document: Draft, accounts: readonly SectionOf[]): D
   return { ...document, content: { ...content, sections } };
 }
 
-/** A section as a document of the account it is about: the same lines with the same tax, to be paid by another. */
+/**
+ * A section as a document of the account it is about: the same lines with the same tax, to be paid by another. It names the
+ * account and shows it the brand that it knows; its tax follows from the payer's document.
+ */
 function statement(whole: Draft, part: Draft): Draft {
   const code = part.account.currency;
   const { accountId } = part.account;
@@ -95,7 +98,6 @@ function statement(whole: Draft, part: Draft): Draft {
     content: {
       ...content,
       ...sums,
-      parties: whole.content.parties,
       lines: part.content.lines.map((line, i) => ({ ...line, tax: lines[i]?.tax ?? null })),
       taxes: taxesOf(whole, lines),
       paid_by: {

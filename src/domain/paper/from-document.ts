@@ -150,7 +150,7 @@ function paperLine(
   return {
     no: line.line_no,
     sku: line.sku,
-    name: line.description,
+    name: inLanguage(language, line.description),
     usageType: usageTypeOf(line),
     note: null,
     section: null,
@@ -170,6 +170,14 @@ function paperLine(
     percent: decimal(line.tax?.percent ?? "0"),
   };
 }
+
+/** What our own words say at the end of a description, in the reader's: of which period, to which invoice. */
+const inLanguage = (language: Language, description: string): string =>
+  language === "de"
+    ? description
+        .replace(/: usage of (\S+( to \S+)?)/, ": Verbrauch $1")
+        .replace(/: credit on (\S+)$/, ": Gutschrift zu $1")
+    : description;
 
 /** "above 0, up to 10000" as the reader says it; an explanation without a tier stays as it is. */
 function tierText(language: Language, because: string): string {

@@ -1,5 +1,11 @@
 export { asPrinted } from "./as-printed.ts";
-export { brokenRules, keepsRule, type RuleId, type UblTree } from "./en16931-rules.ts";
+export {
+  brokenRules,
+  keepsRule,
+  type RuleId,
+  type UblTree,
+  type UblValue,
+} from "./en16931-rules.ts";
 export {
   dayText,
   type Language,
@@ -19,7 +25,7 @@ export {
 } from "./paper.ts";
 export { paperAsCsv } from "./spreadsheet.ts";
 export { paperAsUbl, ublObstacles, ublTree } from "./ubl.ts";
-export { sumTitleOf, titleOf, type Wording, wordingOf } from "./wording.ts";
+export { buyerTitleOf, sumTitleOf, titleOf, type Wording, wordingOf } from "./wording.ts";
 export { fileSafe, type Letter, letterFor } from "./letter.ts";
 export { paperAsHtml } from "./page.ts";
 export { type PaperExtras, paperOf, sectionNames } from "./from-document.ts";

@@ -2,7 +2,7 @@ import { asPrinted } from "./as-printed.ts";
 import { dayText, moneyText, percentText, quantityText, rateText } from "./locale.ts";
 import { escaped } from "./letter.ts";
 import type { Paper, PaperLine, Party } from "./paper.ts";
-import { sumTitleOf, titleOf, type Wording, wordingOf } from "./wording.ts";
+import { buyerTitleOf, sumTitleOf, titleOf, type Wording, wordingOf } from "./wording.ts";
 
 /** A document as one HTML page that needs nothing else: readable on a phone, printable, no script. */
 export function paperAsHtml(document: Paper): string {
@@ -25,7 +25,7 @@ export function paperAsHtml(document: Paper): string {
 <html lang="${lang}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escaped(title)}</title><style>${style(paper.brand.color)}</style></head>
 <body><main>
 <header><strong class="brand">${escaped(paper.brand.name)}</strong><h1>${escaped(title)}</h1></header>
-<section class="parties">${partyHtml(words.from, paper.seller, words)}${partyHtml(words.billedTo, paper.buyer, words)}<dl>${facts}</dl></section>
+<section class="parties">${partyHtml(words.from, paper.seller, words)}${partyHtml(buyerTitleOf(words, paper.kind), paper.buyer, words)}<dl>${facts}</dl></section>
 ${corrects}
 <table><thead><tr><th>${escaped(words.item)}</th><th class="n">${escaped(words.quantity)}</th><th class="n">${escaped(words.rate)}</th><th class="n">${escaped(words.amount)}</th></tr></thead>
 <tbody>${linesHtml(paper, words)}</tbody></table>

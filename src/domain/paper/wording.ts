@@ -11,6 +11,7 @@ export type Wording = {
   readonly due: string;
   readonly period: string;
   readonly billedTo: string;
+  readonly statementFor: string;
   readonly from: string;
   readonly vatId: string;
   readonly purchaseOrder: string;
@@ -54,6 +55,7 @@ const en: Wording = {
   due: "Due",
   period: "Period",
   billedTo: "Billed to",
+  statementFor: "For",
   from: "From",
   vatId: "VAT ID",
   purchaseOrder: "Purchase order",
@@ -107,6 +109,7 @@ const de: Wording = {
   due: "Fällig am",
   period: "Leistungszeitraum",
   billedTo: "Rechnungsempfänger",
+  statementFor: "Für",
   from: "Von",
   vatId: "USt-IdNr.",
   purchaseOrder: "Bestellnummer",
@@ -160,6 +163,10 @@ const de: Wording = {
 /** What a document is called. */
 export const titleOf = (words: Wording, kind: Paper["kind"]): string =>
   kind === "statement" ? words.statement : kind === "invoice" ? words.invoice : words.creditNote;
+
+/** How the one is introduced whom it is about. */
+export const buyerTitleOf = (words: Wording, kind: Paper["kind"]): string =>
+  kind === "statement" ? words.statementFor : words.billedTo;
 
 /** What its last sum is called. */
 export const sumTitleOf = (words: Wording, kind: Paper["kind"]): string =>

@@ -65,6 +65,26 @@ describe.skipIf(!existsSync("/usr/bin/pdftotext"))("an invoice on paper, read ba
     expect(text).toContain(moneyText("en", paper.totals.due));
   });
 
+  test("a consolidated document sums each section, and a statement says who pays it", async () => {
+    const paper = samplePaper({ lines: many });
+    const text = await textOf(paper, "sections");
+    expect(paper.sections.map((one) => one.name)).toEqual(["Initech", "Umbrella"]);
+    for (const one of paper.sections)
+      expect(text).toMatch(new RegExp(`Subtotal ${one.name} +${moneyText("en", one.net)}\n`));
+    const statement = await textOf(
+      {
+        ...samplePaper({ language: "de", prepaid: "18.75" }),
+        kind: "statement",
+        dueOn: null,
+        paidBy: { name: "Globex", invoice: "INV-000042" },
+      },
+      "statement",
+    );
+    expect(statement).toContain("Aufstellung");
+    expect(statement).toContain("Zahlt Globex, Rechnung INV-000042");
+    expect(statement.replaceAll("\u00a0", " ")).toMatch(/Zahlbetrag +0,00 €/);
+  });
+
   test("reverse charge and credit notes say what they are", async () => {
     const reverse = await textOf(
       samplePaper({

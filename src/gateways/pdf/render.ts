@@ -1,5 +1,6 @@
 import {
   asPrinted,
+  buyerTitleOf,
   dayText,
   type Language,
   moneyText,
@@ -89,7 +90,14 @@ function firstHead(page: Page, paper: Paper, words: Wording): number {
   });
 
   const left = address(page, margin.left, 84, words.from, paper.seller, words);
-  const middle = address(page, margin.left + 175, 84, words.billedTo, paper.buyer, words);
+  const middle = address(
+    page,
+    margin.left + 175,
+    84,
+    buyerTitleOf(words, paper.kind),
+    paper.buyer,
+    words,
+  );
   const facts: [string, string][] = [
     [words.number, paper.number],
     [words.issued, dayText(lang, paper.issuedOn)],
