@@ -22,7 +22,7 @@ import { formatMoney } from "../kit/money.ts";
 import { formatInstant, type Instant } from "../kit/time.ts";
 import { appendAudit } from "../store/audit.ts";
 import { lockHeads } from "../store/account-heads.ts";
-import { findAccount } from "../store/accounts.ts";
+import { findAccount, lockAccount } from "../store/accounts.ts";
 import { getCatalog } from "../store/catalog.ts";
 import type { Tx } from "../store/connect.ts";
 import { findOrganization } from "../store/organizations.ts";
@@ -94,6 +94,7 @@ export async function subscribe(
   preview = false,
 ): Promise<SubscriptionOutcome> {
   const shop = await enterShop(env, organizationId, request.account);
+  if (shop.account.status === "archived") throw new Problem("account_archived");
   const now = env.now();
   const started = newSubscription(env, shop, request, now);
   const at = Math.max(now, started.phases[0].startsAt) as Instant;
@@ -103,6 +104,9 @@ export async function subscribe(
   if (preview) return outcome;
   try {
     await transaction(env.store.db, async (tx) => {
+      // Held, so that nobody closes it meanwhile.
+      const account = await lockAccount(tx, organizationId, started.accountId);
+      if (account?.status === "archived") throw new Problem("account_archived");
       await closeEnded(tx, organizationId, started.accountId, now);
       await insertSubscription(tx, stored);
       await record(env, tx, author, "started", { plan: request.plan }, outcome, null);

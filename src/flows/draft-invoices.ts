@@ -237,7 +237,8 @@ async function gatherLeaves(
   });
 }
 
-const nameOf = ({ account }: AccountToInvoice): string => `${account.name} ${account.slug} ${account.accountId}`;
+const nameOf = ({ account }: AccountToInvoice): string =>
+  `${account.name} ${account.slug} ${account.accountId}`;
 
 /** What of a period the payer pays for; all of it as it is, where nobody else ever does. */
 export function partsOf(

@@ -120,7 +120,13 @@ const start = endpoint({
   body: SubscribeBody,
   response: SubscriptionOutcomeView,
   success: 201,
-  problems: ["account_not_found", "plan_not_sold", "subscription_open_already", "staff_only"],
+  problems: [
+    "account_archived",
+    "account_not_found",
+    "plan_not_sold",
+    "subscription_open_already",
+    "staff_only",
+  ],
   run: async (env, { organization, caller, author, query, body, now }) => {
     const { version, trial_days: trialDays, discounts } = body;
     const earlier =
