@@ -9,7 +9,7 @@ export type Digest = {
 
 // Ids of ours, UUIDs, hashes and secrets: made anew by each run, so they tell only who is the same as whom.
 const names =
-  /\b[a-z]{3}_[0-9a-hjkmnp-tv-z]{20}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\\\\x[0-9a-f]{16,}|\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b/g;
+  /\b[a-z]{3}_[0-9a-hjkmnp-tv-z]{20,22}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\\\\x[0-9a-f]{16,}|\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b/g;
 
 /**
  * Everything in a database except how things are called: two are alike when one becomes the other by giving other ids. Ids
