@@ -61,8 +61,9 @@ export async function install() {
 }
 
 async function start(environment, folder) {
-  // As the program's first line asks for; BENCH_NODE_FLAGS adds a profiler.
-  const flags = ["--single-threaded-gc", ...(process.env.BENCH_NODE_FLAGS?.split(" ") ?? [])];
+  // The program's first line says how it is run; BENCH_NODE_FLAGS adds a profiler.
+  const [, ownFlags = ""] = /^#!.* node (.*)\n/.exec(readFileSync(program, "utf8")) ?? [];
+  const flags = [...ownFlags.split(" "), ...(process.env.BENCH_NODE_FLAGS?.split(" ") ?? [])];
   const server = spawn(process.execPath, [...flags, program, "up"], {
     env: environment,
     cwd: folder,

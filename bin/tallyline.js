@@ -1,4 +1,5 @@
-#!/usr/bin/env -S node --single-threaded-gc
+#!/usr/bin/env -S node --single-threaded-gc --min-semi-space-size=32 --max-semi-space-size=32 --heap-growing-percent=60
+// The cores belong to PostgreSQL too, and memory to the machine: one collector, room for what waits for its commit, no more.
 // Starts the compiled program; in a checkout, compiles it first when that is due.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
