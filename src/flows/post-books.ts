@@ -1,66 +1,88 @@
 import { decimalOfUnits, poolOf, type Units } from "../domain/grants/index.ts";
 import type { LedgerTransaction } from "../domain/ledger/index.ts";
 import { type BookedGrant, postMovements } from "../domain/revenue/index.ts";
+import { assert } from "../kit/assert.ts";
 import { day } from "../kit/time.ts";
 import { addUnits } from "../domain/grants/index.ts";
 import {
-  listGrants,
+  grantName,
+  listGrantsToPost,
   listMovementsToPost,
-  listPostedGone,
   listUnposted,
   markPosted,
   type StoredGrant,
   type StoredMovement,
 } from "../store/grant-lifecycle.ts";
 import { lockAccountBooks } from "../store/grants.ts";
-import { appendTransactions } from "../store/journal.ts";
+import type { Tx } from "../store/connect.ts";
+import { appendBooks } from "../store/journal.ts";
 import { transaction } from "../store/transaction.ts";
 import type { Env } from "./env.ts";
 
+/** Accounts whose movements are posted in one transaction. */
+const togetherMax = 100;
+
 /**
  * Bring the books up to date with the grants: every movement is posted once, from the movement, never the other way round.
- * Neighbouring draws of one grant and day share a transaction.
+ * Neighbouring draws of one grant and day share a transaction. Runs every minute beside the usage that makes movements, so
+ * it works on many accounts at a time.
  */
 export async function postBooks(env: Env): Promise<{ transactionCount: number }> {
   let transactionCount = 0;
   for (;;) {
-    const accounts = await listUnposted(env.store.db, 100);
+    const accounts = await listUnposted(env.store.db, togetherMax);
     if (accounts.length === 0) return { transactionCount };
-    for (const { orgId, accountId } of accounts)
-      transactionCount += await transaction(env.store.db, async (tx) => {
-        await lockAccountBooks(tx, orgId, accountId);
-        const movements = await listMovementsToPost(tx, orgId, accountId);
-        const grants = new Map(
-          (await listGrants(tx, { orgId, accountId })).map((grant) => [grant.id as string, grant]),
-        );
-        const gone = await listPostedGone(tx, orgId, accountId);
-        const posted = [...groupByGrant(movements)].flatMap(([grantId, group]) =>
-          postGroup(grants.get(grantId) as StoredGrant, group, gone.get(grantId) ?? 0),
-        );
-        await appendTransactions(
-          tx,
-          orgId,
-          posted.map((one) => one.transaction),
-          env.now(),
-        );
-        await markPosted(
-          tx,
-          { orgId, accountId },
-          posted.flatMap(({ transaction: made, movementIds }) =>
-            movementIds.map((movementId) => ({ movementId, transactionId: made.id })),
-          ),
-        );
-        return posted.length;
-      });
+    transactionCount += await postTogether(env, accounts);
   }
 }
 
-type Posted = { readonly transaction: LedgerTransaction; readonly movementIds: string[] };
+async function postTogether(env: Env, accounts: readonly AccountKey[]): Promise<number> {
+  try {
+    return await transaction(env.store.db, (tx) => postIn(tx, env, accounts));
+  } catch (error) {
+    if (accounts.length === 1) throw error;
+    // One of them is the cause: the books of the others must not wait for it.
+    let transactionCount = 0;
+    const failures: unknown[] = [];
+    for (const account of accounts)
+      await postTogether(env, [account]).then(
+        (count) => (transactionCount += count),
+        (failure: unknown) => failures.push(failure),
+      );
+    if (failures.length > 0) throw failures[0];
+    return transactionCount;
+  }
+}
+
+async function postIn(tx: Tx, env: Env, accounts: readonly AccountKey[]): Promise<number> {
+  await lockAccountBooks(tx, accounts);
+  const movements = await listMovementsToPost(tx, accounts);
+  const grants = await listGrantsToPost(tx, movements);
+  const posted = [...groupByGrant(movements).values()].flatMap((group) => {
+    const [first] = group;
+    const found = first && grants.get(grantName(first));
+    assert(found, "a movement was found without its grant");
+    return postGroup(found.grant, group, found.postedGone);
+  });
+  await appendBooks(tx, posted, env.now());
+  await markPosted(tx, posted);
+  return posted.length;
+}
+
+type AccountKey = { readonly orgId: string; readonly accountId: string };
+
+type Posted = AccountKey & {
+  readonly transaction: LedgerTransaction;
+  readonly movementIds: readonly string[];
+};
 
 function groupByGrant(movements: readonly StoredMovement[]): Map<string, StoredMovement[]> {
   const groups = new Map<string, StoredMovement[]>();
-  for (const movement of movements)
-    groups.set(movement.grantId, [...(groups.get(movement.grantId) ?? []), movement]);
+  for (const movement of movements) {
+    const group = groups.get(grantName(movement));
+    if (group) group.push(movement);
+    else groups.set(grantName(movement), [movement]);
+  }
   return groups;
 }
 
@@ -85,7 +107,10 @@ function postGroup(
     booked,
     runs.map((run) => run.movement),
   );
+  const { orgId, accountId } = grant;
   return transactions.map((transaction, index) => ({
+    orgId,
+    accountId,
     transaction,
     movementIds: runs[index]?.ids ?? [],
   }));

@@ -342,42 +342,64 @@ export async function listUnposted(
   return rows.map((row) => ({ orgId: row.org_id, accountId: row.account_id }));
 }
 
-/** Movements of an account that are not in the books, oldest first. */
+type AccountKey = { readonly orgId: string; readonly accountId: string };
+
+/** Movements of accounts that are not in the books, oldest first. */
 export async function listMovementsToPost(
   db: Db,
-  orgId: string,
-  accountId: string,
+  accounts: readonly AccountKey[],
 ): Promise<StoredMovement[]> {
   const { rows } = await sql<MovementRow>`
-    select ${movementColumns} from grant_movement m
-    where m.org_id = ${orgId} and m.account_id = ${accountId} and m.posted_in is null
-    order by m.movement_id`.execute(db);
+    select ${movementColumns} from unnest(${accounts.map((a) => a.orgId)}::text[],
+      ${accounts.map((a) => a.accountId)}::text[]) as n (org_id, account_id)
+    join grant_movement m on m.org_id = n.org_id and m.account_id = n.account_id and m.posted_in is null
+    order by m.org_id, m.account_id, m.movement_id`.execute(db);
   return rows.map(movementOf);
 }
 
-/** Units that had left each grant, by movements that are in the books. */
-export async function listPostedGone(
+export const grantName = (of: { readonly orgId: string; readonly grantId: string }): string =>
+  `${of.orgId}\n${of.grantId}`;
+
+/**
+ * The grants of movements, and the units that had left each by movements that are in the books. Those are all that have
+ * left it but what is not posted yet: usage that comes in between adds to both, so the answer stays the same.
+ */
+export async function listGrantsToPost(
   db: Db,
-  orgId: string,
-  accountId: string,
-): Promise<Map<string, Units>> {
-  const { rows } = await sql<{ grant_id: string; gone: string }>`
-    select grant_id, -sum(quantity) as gone from grant_movement
-    where org_id = ${orgId} and account_id = ${accountId} and posted_in is not null and kind <> 'funded'
-    group by grant_id`.execute(db);
-  return new Map(rows.map((row) => [row.grant_id, readUnits(row.gone)]));
+  movements: readonly StoredMovement[],
+): Promise<Map<string, { readonly grant: StoredGrant; readonly postedGone: Units }>> {
+  const keys = [...new Map(movements.map((one) => [grantName(one), one])).values()];
+  const { rows } = await sql<GrantRow & { posted_gone: string }>`
+    select ${columns}, g.size - g.remaining + coalesce((
+             select sum(m.quantity) from grant_movement m
+             where m.org_id = g.org_id and m.account_id = g.account_id and m.grant_id = g.grant_id
+               and m.posted_in is null and m.kind <> 'funded'), 0) as posted_gone
+    from unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.grantId)}::text[]) as n (org_id, grant_id)
+    join account_grant g on g.org_id = n.org_id and g.grant_id = n.grant_id`.execute(db);
+  return new Map(
+    rows.map((row) => [
+      grantName({ orgId: row.org_id, grantId: row.grant_id }),
+      { grant: grantOf(row), postedGone: readUnits(row.posted_gone) },
+    ]),
+  );
 }
 
 export async function markPosted(
   tx: Tx,
-  { orgId, accountId }: { readonly orgId: string; readonly accountId: string },
-  posted: readonly { movementId: string; transactionId: string }[],
+  posted: readonly (AccountKey & {
+    readonly movementIds: readonly string[];
+    readonly transaction: { readonly id: string };
+  })[],
 ): Promise<void> {
+  const marks = posted.flatMap(({ orgId, accountId, movementIds, transaction }) =>
+    movementIds.map((movementId) => ({ orgId, accountId, movementId, id: transaction.id })),
+  );
   await sql`
     update grant_movement m set posted_in = p.transaction_id
-    from unnest(${posted.map((p) => p.movementId)}::text[], ${posted.map((p) => p.transactionId)}::text[])
-      as p (movement_id, transaction_id)
-    where m.org_id = ${orgId} and m.account_id = ${accountId} and m.movement_id = p.movement_id
+    from unnest(${marks.map((p) => p.orgId)}::text[], ${marks.map((p) => p.accountId)}::text[],
+                ${marks.map((p) => p.movementId)}::text[], ${marks.map((p) => p.id)}::text[])
+      as p (org_id, account_id, movement_id, transaction_id)
+    where m.org_id = p.org_id and m.account_id = p.account_id and m.movement_id = p.movement_id
       and m.posted_in is null`.execute(tx);
 }
 

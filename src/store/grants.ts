@@ -244,9 +244,15 @@ export async function listUsageSkus(db: Db): Promise<Map<string, string[]>> {
   return new Map(rows.map((row) => [row.meter_key, row.codes]));
 }
 
-/** Hold an account's books until commit: posters of one account take turns, while usage goes on. */
-export async function lockAccountBooks(tx: Tx, orgId: string, accountId: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`books\n${orgId}\n${accountId}`}, 0))`.execute(
+/** Hold the books of accounts until commit, in order: posters of one account take turns, while usage goes on. */
+export async function lockAccountBooks(
+  tx: Tx,
+  accounts: readonly { readonly orgId: string; readonly accountId: string }[],
+): Promise<void> {
+  const names = accounts.map(({ orgId, accountId }) => `books\n${orgId}\n${accountId}`).toSorted();
+  // One after the other in the order of the array: a row is made before the next one is asked for.
+  await sql`select pg_advisory_xact_lock(hashtextextended(n.name, 0))
+            from unnest(${names}::text[]) with ordinality as n (name, no) order by n.no`.execute(
     tx,
   );
 }
