@@ -1,4 +1,5 @@
 import type { Endpoint } from "./endpoint.ts";
+import { accountCreditRoutes } from "./routes/account-credit.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { apiKeyRoutes } from "./routes/api-keys.ts";
 import { auditRoutes } from "./routes/audit.ts";
@@ -12,6 +13,7 @@ import { mailRoutes } from "./routes/mails.ts";
 import { meterRoutes } from "./routes/meters.ts";
 import { organizationRoutes } from "./routes/organizations.ts";
 import { paymentRoutes } from "./routes/payments.ts";
+import { lateUsageRoutes } from "./routes/late-usage.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { ratingRoutes } from "./routes/rating.ts";
 import { subscriptionRoutes } from "./routes/subscriptions.ts";
@@ -38,10 +40,12 @@ export const endpoints: readonly Endpoint[] = [
   ...prepaidRoutes,
   ...limitRoutes,
   ...invoiceRoutes,
+  ...lateUsageRoutes,
   ...disputeRoutes,
   ...billingRunRoutes,
   ...ledgerRoutes,
   ...paymentRoutes,
+  ...accountCreditRoutes,
   ...mailRoutes,
   ...ratingRoutes,
   ...apiKeyRoutes,

@@ -1,13 +1,17 @@
 import { type PayerBook, paidFor, stretchesOf } from "../domain/accounts/index.ts";
 import {
   duePeriods,
+  type Findings,
   judge,
   type Judgement,
-  type Mismatch,
   type Override,
   type RunStatus,
   statusOf,
+  type StepCount,
+  stepCounts,
 } from "../domain/invoicing/index.ts";
+import { system } from "../domain/audit/index.ts";
+import { fellSilent } from "../domain/usage/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import { assert } from "../kit/assert.ts";
 import { formatInstant, type Instant, type Period } from "../kit/time.ts";
@@ -21,6 +25,7 @@ import {
   insertRun,
   insertRunItems,
   type ItemOutcome,
+  listQuietMeters,
   loadRunHistories,
   markRunCollected,
   retryRunItems,
@@ -43,6 +48,7 @@ import { checkDrafts } from "./check-drafts.ts";
 import { type Drafted, draftInvoices } from "./draft-invoices.ts";
 import type { Env } from "./env.ts";
 import { issueInvoices } from "./issue-invoices.ts";
+import { mendAccountRollups } from "./mend-rollups.ts";
 
 /** Who opens runs when nobody does. */
 export const theClock = "the clock";
@@ -241,10 +247,7 @@ type Looked = {
   readonly item: RunItem;
   readonly of: AccountToInvoice;
   readonly drafted: Drafted;
-  readonly quarantined: bigint;
-  readonly contradictions: readonly string[];
-  readonly mismatches: readonly Mismatch[];
-};
+} & Findings;
 
 /** Look at all items together; when that fails, one by one, so that whoever makes it fail is parked alone. */
 async function lookApart(
@@ -310,6 +313,8 @@ async function lookAt(
         })),
       ),
     );
+    const priced = drafted.flatMap(({ scope }) => scope.offers.map(({ meter }) => meter.key));
+    const quiet = await listQuietMeters(db, items, [...new Set(priced)]);
     return items.map((item, i) => {
       const one = drafted[i];
       assert(one, "every item is drafted");
@@ -321,6 +326,9 @@ async function lookAt(
           (sum, { of: { account } }) =>
             sum + (held.get(accountKeyText(account.orgId, account.accountId)) ?? 0n),
           0n,
+        ),
+        stale: (quiet.get(accountKeyText(item.orgId, item.accountId)) ?? []).filter((heard) =>
+          fellSilent(heard, item.period),
         ),
         contradictions: one.contradictions,
         mismatches: mismatches[i] ?? [],
@@ -340,6 +348,7 @@ export type RunReport = {
   readonly run: BillingRun;
   readonly status: RunStatus;
   readonly counts: readonly RunCount[];
+  readonly steps: readonly StepCount[];
 };
 
 /** How a run stands: each step with its counts. */
@@ -353,10 +362,14 @@ export async function readBillingRun(env: Env, runId: string): Promise<RunReport
     waiting: sum("waiting"),
     blocked: sum("blocked"),
   });
-  return { run, status, counts };
+  return { run, status, counts, steps: stepCounts(counts) };
 }
 
-/** Look at blocked items again: after the cause was mended, or in spite of it, with a reason that is kept. */
+/**
+ * Look at blocked items again: after the cause was mended, or in spite of it, with a reason that is kept. A mismatch is not
+ * passed over but mended: rollups that differ from the raw events are written anew from them. Where the two paths differ
+ * for another reason the item stays blocked, and says so.
+ */
 export async function resumeBillingRun(
   env: Env,
   runId: string,
@@ -365,6 +378,8 @@ export async function resumeBillingRun(
 ): Promise<bigint> {
   await getRun(env, runId);
   const now = env.now();
+  if (of && override?.kind === "mismatch")
+    await mendAccountRollups(env, of, system(override.by, override.reason));
   return retryRunItems(
     env.store.db,
     runId,

@@ -51,7 +51,7 @@ export const chargeSubscriptions: ChargeSource = async (db, spans) => {
     const known = knownBefore(timelines, span.period.endsAt);
     const offers = offersOfSubscriber(buyer.offers, plans, known, currency);
     shares.push({
-      fixed: onceEach(timelines, terms, span.period),
+      fixed: onceEach(timelines, buyer, span.period),
       covered: await coverAllowances(db, span, known, terms, offers),
     });
   }
@@ -63,6 +63,8 @@ type Buyer = {
   readonly offers: readonly Offer[];
   readonly plans: PlanOffers;
   readonly currency: Currency;
+  /** What a SKU is called on paper. */
+  readonly nameOf: (skuCode: string) => string;
 };
 
 /** Terms and usage prices of each account; no usage prices where no plan includes any usage. */
@@ -70,6 +72,7 @@ async function buyersOf(db: Db, keys: readonly AccountKey[]): Promise<Map<string
   const catalog = await readCatalogValue(db);
   const stored = await readCatalog(db);
   const isCovering = includesUsage(catalog);
+  const nameOf = (skuCode: string) => stored.skus.get(skuCode)?.name ?? skuCode;
   const accounts = await listAccountsToInvoice(db, keys);
   return new Map(
     accounts.map(({ account, priceBook }) => {
@@ -82,6 +85,7 @@ async function buyersOf(db: Db, keys: readonly AccountKey[]): Promise<Map<string
           offers,
           plans: readPlanOffers(stored),
           currency: account.currency,
+          nameOf,
         },
       ];
     }),
@@ -91,20 +95,24 @@ async function buyersOf(db: Db, keys: readonly AccountKey[]): Promise<Map<string
 /** The fees of all subscriptions of an account; what is charged once in the account's life, only by the first. */
 function onceEach(
   timelines: readonly (readonly KnownTimeline[])[],
-  terms: Terms,
+  buyer: Buyer,
   period: Period,
 ): FixedCharge[] {
   const charged = new Set<string>();
   return timelines.flatMap((history) => {
-    const fees = feesIn(history, terms, period).filter((fee) => !charged.has(fee.cause));
-    for (const cause of dueBy(history, terms, period.endsAt).keys())
+    const fees = feesIn(history, buyer, period).filter((fee) => !charged.has(fee.cause));
+    for (const cause of dueBy(history, buyer.terms, period.endsAt).keys())
       if (cause.startsWith("account/")) charged.add(cause);
     return fees;
   });
 }
 
 /** What one subscription puts on the invoice of a period. */
-function feesIn(history: readonly KnownTimeline[], terms: Terms, period: Period): FixedCharge[] {
+function feesIn(
+  history: readonly KnownTimeline[],
+  { terms, nameOf }: Buyer,
+  period: Period,
+): FixedCharge[] {
   const before = dueBy(history, terms, period.startsAt);
   const after = dueBy(history, terms, period.endsAt);
   const causes = new Set([...after.keys(), ...before.keys()]);
@@ -112,11 +120,12 @@ function feesIn(history: readonly KnownTimeline[], terms: Terms, period: Period)
     const [old, now] = [before.get(cause), after.get(cause)];
     const charge = now ?? old;
     if (charge === undefined) return [];
-    if (old === undefined) return [feeLine(charge, period)];
+    const name = nameOf(charge.sku);
+    if (old === undefined) return [feeLine(charge, name, period)];
     const change = subtract(now?.amount ?? zero, old.amount);
     return isZero(round(change, 12))
       ? []
-      : [changeLine(charge, change, period, changedPeriod(old, now))];
+      : [changeLine(charge, name, change, period, changedPeriod(old, now))];
   });
 }
 
@@ -139,7 +148,7 @@ function dueBy(
   return new Map(charges.map((charge) => [charge.cause, charge]));
 }
 
-function feeLine(charge: Charge, period: Period): FixedCharge {
+function feeLine(charge: Charge, name: string, period: Period): FixedCharge {
   const [only, ...more] = charge.segments;
   const isWhole =
     only !== undefined &&
@@ -151,7 +160,7 @@ function feeLine(charge: Charge, period: Period): FixedCharge {
     cause: charge.cause,
     usageType: charge.kind === "one_time" ? "one_time" : "base",
     skuCode: charge.sku,
-    description: `${charge.sku} (${charge.plan.plan}, version ${charge.plan.version})`,
+    description: name,
     quantity: isWhole ? only.quantity : one,
     unit: isWhole && charge.kind === "recurring" ? "period" : "share",
     unitAmount: isWhole ? only.unitAmount : amount,
@@ -167,16 +176,17 @@ function feeLine(charge: Charge, period: Period): FixedCharge {
  */
 function changeLine(
   charge: Charge,
+  name: string,
   change: FixedCharge["amount"],
   period: Period,
   over: Period,
 ): FixedCharge {
   const amount = round(change, 12);
   return {
-    ...feeLine(charge, period),
+    ...feeLine(charge, name, period),
     cause: `${charge.cause}/changed/${formatInstant(period.startsAt)}`,
     usageType: "adjustment",
-    description: `${charge.sku} (${charge.plan.plan}, version ${charge.plan.version}), changed`,
+    description: `${name}, changed`,
     quantity: one,
     unit: "share",
     unitAmount: amount,

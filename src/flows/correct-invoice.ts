@@ -1,13 +1,12 @@
 import type { Author, Change } from "../domain/audit/index.ts";
 import { type CreditRequest, creditedLine, decideCredit } from "../domain/corrections/index.ts";
-import { assemble, partiesOf, withSections } from "../domain/invoicing/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
 import { assert } from "../kit/assert.ts";
 import { formatMoney, type Money, parseMoney, plus, money } from "../kit/money.ts";
 import type { Instant } from "../kit/time.ts";
 import { appendAudit } from "../store/audit.ts";
 import type { Tx } from "../store/connect.ts";
-import { accountKeyText, findAccountToInvoice } from "../store/invoice-facts.ts";
+import { accountKeyText } from "../store/invoice-facts.ts";
 import {
   findInvoice,
   type InvoiceStatus,
@@ -20,8 +19,9 @@ import {
 } from "../store/invoices.ts";
 import { listPayments } from "../store/payments.ts";
 import { transaction } from "../store/transaction.ts";
+import { releaseCredit } from "./account-credit.ts";
 import type { Env } from "./env.ts";
-import { numberAndInsert } from "./issue-invoices.ts";
+import { issueNote } from "./issue-note.ts";
 import { postVoid, postWriteOff } from "./post-documents.ts";
 import { balanceOf } from "./record-payment.ts";
 import { refuseStatement } from "./refuse-statement.ts";
@@ -77,47 +77,20 @@ export async function creditInvoice(
     if (decision.lines.length === 0)
       throw new Problem("credit_too_large", `nothing is left to credit on ${invoice.number}`);
 
-    const of = await findAccountToInvoice(tx, invoice.orgId, invoice.accountId);
-    assert(of, "an issued document has an account");
-    const note_ = assemble(
-      {
-        account: { ...of.account, legalEntity: content.account.legal_entity },
-        period: invoice.period,
-        offers: [],
-        priceBook: content.account.price_book,
-        parties: partiesOf(content.parties),
-        bindings: [],
-        watermark: { seq: 0n },
-      },
-      decision.lines,
-    );
-    const draft = content.sections ? withSections(note_, content.sections) : note_;
-    const [issued] = await numberAndInsert(
+    const note = await issueNote(
       tx,
-      [
-        {
-          invoiceId: env.id("creditNote"),
-          kind: "credit_note",
-          draft,
-          sequence: sequence + 1n,
-          note: {
-            corrects: {
-              id: invoice.invoiceId,
-              number: content.number,
-              issued_on: content.issued_on,
-            },
-            reason: order.reason,
-          },
-          reasonCode: order.reasonCode,
-          ofBadDebt: invoice.status === "uncollectible",
-          createdBy: author.actor.id,
-        },
-      ],
+      env,
+      {
+        kind: "credit_note",
+        corrected: invoice,
+        lines: decision.lines,
+        sequence: sequence + 1n,
+        reason: order.reason,
+        reasonCode: order.reasonCode,
+        createdBy: author.actor.id,
+      },
       now,
     );
-    assert(issued, "one document was numbered");
-    const note = await findInvoice(tx, invoice.orgId, issued.invoiceId);
-    assert(note, "the note was stored");
     const change: Change = {
       at: now,
       author: { ...author, reason: order.reason },
@@ -183,7 +156,7 @@ async function changeStatus(
       if (standing)
         throw new Problem(
           "corrections_exist",
-          `${standing.number} credits ${invoice.number}: credit the rest instead of voiding it`,
+          `${standing.number} corrects ${invoice.number}: credit the rest instead of voiding it`,
         );
       const [payment] = await listPayments(tx, invoice.orgId, invoice.invoiceId);
       if (payment)
@@ -195,6 +168,7 @@ async function changeStatus(
     const voidedAfter = move.to === "void" ? sequence : null;
     await markInvoice(tx, invoice.orgId, invoice.invoiceId, move.to, voidedAfter);
     if (move.to === "void") {
+      await releaseCredit(tx, invoice, now);
       const statements = await voidStatements(tx, invoice);
       for (const document of [invoice, ...statements]) await postVoid(tx, document, now);
     } else await postWriteOff(tx, invoice, (await balanceOf(tx, invoice)).open, now);
@@ -228,7 +202,7 @@ async function voidStatements(tx: Tx, whole: StoredInvoice): Promise<StoredInvoi
 }
 
 /** Hold the document and its accounts, so that nothing else is put on them meanwhile. */
-async function lockForCorrection(
+export async function lockForCorrection(
   tx: Tx,
   orgId: string,
   idOrNumber: string,
@@ -248,9 +222,12 @@ export async function creditedSoFar(tx: Tx, invoice: StoredInvoice): Promise<Map
   const code = invoice.total.currency;
   const credited = new Map<number, Money>();
   for (const note of await listCorrections(tx, invoice.orgId, invoice.invoiceId)) {
-    if (note.status === "void") continue;
+    if (note.kind !== "credit_note" || note.status === "void") continue;
     for (const line of note.content.lines) {
-      const lineNo = creditedLine(line.cause, invoice.invoiceId);
+      const lineNo =
+        line.basis === "concession"
+          ? creditedLine(line.cause, invoice.invoiceId)
+          : invoice.content.lines.find((one) => one.cause === line.cause)?.line_no;
       if (lineNo === undefined) continue;
       const given = money(code, -parseMoney(line.amount, code).minor);
       credited.set(lineNo, plus(credited.get(lineNo) ?? money(code, 0n), given));

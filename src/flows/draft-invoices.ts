@@ -15,6 +15,8 @@ import {
   edgesOf,
   expectedCharges,
   isAdditive,
+  lateRoute,
+  type LeaveOut,
   type Measured,
   type Offer,
   type Parties,
@@ -45,6 +47,7 @@ import {
 } from "../store/invoice-facts.ts";
 import { measureWindows, type UsageWindow } from "../store/invoice-usage.ts";
 import { type ChargeSpan, loadOtherCharges } from "./charge-sources.ts";
+import { type LateUsage, loadOpenLate } from "../store/late-usage.ts";
 import { loadParties } from "../store/parties.ts";
 import { knownBefore, loadSubscriptionHistory } from "../store/subscriptions.ts";
 import {
@@ -89,6 +92,12 @@ export type DraftScope = {
   readonly sequence: bigint;
   /** Leave documents from this sequence on out of what was billed before. Undefined: all count. */
   readonly below?: bigint;
+  /** Differences that this document leaves to others. */
+  readonly leaveOut?: LeaveOut;
+  /** What was seen and left to others before, and is still open. */
+  readonly openLate?: readonly LateUsage[];
+  /** Starts of the periods whose invoice stands. */
+  readonly invoicedStarts?: ReadonlySet<Instant>;
   /** Leave events after `seq` out. False in the snapshot that `seq` was read from: there are none. */
   readonly isPast?: boolean;
 };
@@ -168,15 +177,25 @@ async function scopeDrafts(
       })),
   );
   const reopened = await loadVoidRestatements(db, keys);
+  const openLate = await loadOpenLate(db, keys);
+  const consolidated = new Set(
+    groups.flatMap((group) => (group.leaves.length > 1 ? group.leaves : [])),
+  );
+  // Where one account pays for others, late usage goes onto the next document that does: a note would have no section.
+  const isAlone = (leaf: Leaf): boolean =>
+    leaf.paidBy === null && leaf.stretches.length === 0 && !consolidated.has(leaf);
   const scopes = new Map(
     facts.map(({ leaf, seq, billed: before }): [Leaf, DraftScope] => {
       const { of, request, paidBy, stretches } = leaf;
+      const open = openLate.get(textOf(of)) ?? [];
       const touched = touchedPeriods(leaf, before, [
         ...(late.get(textOf(of)) ?? []),
         ...(reopened.get(textOf(of)) ?? []),
+        ...open.map((one) => one.period.startsAt),
       ]);
       const priceBook = bookFor(catalog, of.priceBook, of.account.currency);
       const payer = textOf(request.of);
+      const offers = readOffers(catalog, priceBook);
       const scope: DraftScope = {
         of,
         period: request.period,
@@ -185,11 +204,14 @@ async function scopeDrafts(
         sections: [],
         payers: "",
         priceBook,
-        offers: readOffers(catalog, priceBook),
+        offers,
         plans: readPlanOffers(catalog),
         parties: parties.get(textOf(of)) as Parties,
         seq,
         sequence: before.sequence,
+        leaveOut: isAlone(leaf) ? leaveOutBy(request, before, offers, open) : noneLeftOut,
+        openLate: open,
+        invoicedStarts: before.invoicedStarts,
       };
       return [leaf, scope];
     }),
@@ -252,6 +274,70 @@ export function partsOf(
       ? span
       : { ...part, partOf: span },
   );
+}
+
+/** What a document leaves to others: late usage, by what its meter declares and by what was approved. */
+function leaveOutBy(
+  request: DraftRequest,
+  billed: Billed,
+  offers: readonly Offer[],
+  open: readonly LateUsage[],
+): LeaveOut {
+  const { lateUsage } = request.of.account;
+  const declared = new Map(offers.map(({ meter }) => [meter.key, meter.lateUsage]));
+  const approved = new Map(
+    open
+      .filter((one) => one.status === "approved")
+      .map((one) => [one.cause, { quantity: one.quantity, amountMinor: one.amount.minor }]),
+  );
+  return (line) => {
+    if (line.meterKey === null || line.period.startsAt >= request.period.startsAt) return undefined;
+    const route = lateRoute(line, {
+      policy: declared.get(line.meterKey) ?? lateUsage,
+      isClosed: line.period.endsAt <= (billed.invoicedUntil ?? 0),
+      isInvoiced: billed.invoicedStarts.has(line.period.startsAt),
+      approved: approved.get(line.cause),
+    });
+    return route === "next_invoice" ? undefined : route;
+  };
+}
+
+const noneLeftOut: LeaveOut = () => undefined;
+
+/** All differences of an account's closed periods, and the way that each of them goes. */
+export type LateDraft = { readonly drafted: Drafted; readonly leaveOut: LeaveOut };
+
+/**
+ * Draft only the differences of closed periods, all of them, by the same steps as an invoice would. Accounts that have none to
+ * look at are not among them. Call it in a `snapshot`.
+ */
+export async function draftLateUsage(
+  db: Db,
+  catalog: StoredCatalog,
+  accounts: readonly AccountToInvoice[],
+): Promise<LateDraft[]> {
+  const billed = await loadBilled(
+    db,
+    accounts.map((of) => ({ ...keyOf(of), paidBy: null })),
+  );
+  const requests = accounts.flatMap((of): DraftRequest[] => {
+    const until = billed.get(paidKeyText({ ...keyOf(of), paidBy: null }))?.invoicedUntil ?? null;
+    return until === null ? [] : [{ of, period: periodAt(of.account.calendar, until) }];
+  });
+  const scopes = (await scopeDrafts(db, catalog, requests, "touched")).filter(
+    (scope) => scope.periods.length > 1 && scope.sections.length === 0,
+  );
+  const drafted = await draftScopes(
+    db,
+    scopes.map((scope) => ({
+      ...scope,
+      leaveOut: noneLeftOut,
+      periods: scope.periods.slice(0, -1),
+    })),
+    measureWindows,
+    ratePrimary,
+  );
+  return drafted.map((one, i) => ({ drafted: one, leaveOut: scopes[i]?.leaveOut as LeaveOut }));
 }
 
 // A period that still waits for an invoice of its own will find the late events there.
@@ -358,6 +444,7 @@ async function draftLeaves(
         parties: scope.parties,
         bindings: bindings.get(textOf(scope.of)) ?? [],
         watermark: { seq: scope.seq },
+        leaveOut: scope.leaveOut,
       });
       return [scope, { draft: made, objections: charges.get(scope)?.objections ?? [] }];
     }),

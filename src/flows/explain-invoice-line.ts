@@ -24,8 +24,8 @@ export type LineExplanation = {
 };
 
 /**
- * Explain a line down to its events. A line that restates an earlier period shows the events that came in since the
- * document before; every other line shows all events of its period that the document could know.
+ * Explain a line down to its events. A line that restates an earlier period shows the events that came in since a
+ * document last billed the same; every other line shows all events of its period that the document could know.
  */
 export async function explainInvoiceLine(
   env: Env,
@@ -59,7 +59,7 @@ export async function explainInvoiceLine(
       accountId: of.accountId,
       meter,
       period,
-      sinceSeq: line.basis === "restatement" ? await loadSeenBefore(db, of) : 0n,
+      sinceSeq: line.basis === "restatement" ? await loadSeenBefore(db, of, line.cause) : 0n,
       untilSeq: of.watermarkSeq,
     };
     return {

@@ -6,10 +6,12 @@ import {
   type Issued,
   type IssuedContent,
   isEmpty,
+  type Notes,
   seriesFor,
 } from "../domain/invoicing/index.ts";
 import { payersMark } from "../domain/accounts/index.ts";
 import type { MakeId } from "../kit/ids.ts";
+import { formatMoney, minus, type Money } from "../kit/money.ts";
 import type { Instant } from "../kit/time.ts";
 import type { Database, Tx } from "../store/connect.ts";
 import { loadPayerBook } from "../store/account-payers.ts";
@@ -24,7 +26,9 @@ import {
   type ToInsert,
 } from "../store/invoices.ts";
 import { transaction } from "../store/transaction.ts";
+import { keepCredits, takeCredits } from "./account-credit.ts";
 import type { Drafted, DraftScope } from "./draft-invoices.ts";
+import { recordLate } from "./notice-late-usage.ts";
 import { postDocuments } from "./post-documents.ts";
 import { queueDocumentMails } from "./queue-document-mails.ts";
 
@@ -104,6 +108,15 @@ export async function issueInvoices(
       const document = issued[i] as Issued;
       results[at] = { kind: "issued", invoiceId: document.invoiceId, issued: document };
     });
+    for (const [at, { scope, draft }] of drafted.entries()) {
+      const result = results[at];
+      const isDone = result?.kind === "issued" || result?.kind === "empty";
+      if (!isDone || (draft.elsewhere.length === 0 && (scope.openLate ?? []).length === 0))
+        continue;
+      const billed =
+        result.kind === "issued" ? [{ documentId: result.invoiceId, lines: draft.lines }] : [];
+      await recordLate(tx, env.id, scope, { elsewhere: draft.elsewhere, billed }, now);
+    }
     return results;
   });
 }
@@ -155,6 +168,7 @@ export async function numberAndInsert(
     const key = `${legalEntity}\n${series}`;
     bySeries.set(key, [...(bySeries.get(key) ?? []), { at, one }]);
   });
+  const taken = await takeCredits(tx, documents);
   const issued: Issued[] = [];
   const rows: ToInsert[] = [];
   for (const [, same] of [...bySeries].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
@@ -164,7 +178,12 @@ export async function numberAndInsert(
     for (const { at, one } of same) {
       n += 1n;
       const { invoiceId, kind } = one;
-      const document = finalize(one.draft, { invoiceId, kind, series, n }, now, one.note);
+      const document = finalize(
+        one.draft,
+        { invoiceId, kind, series, n },
+        now,
+        notesOf(one, taken[at] as Money),
+      );
       issued[at] = document;
       rows.push({
         issued: document,
@@ -192,6 +211,13 @@ export async function numberAndInsert(
     now,
     new Set(ofBadDebt),
   );
+  await keepCredits(tx, issued, taken, { ofBadDebt: new Set(ofBadDebt), now });
   await queueDocumentMails(tx, issued, now);
   return issued;
+}
+
+function notesOf({ note = {}, draft }: Numberable, applied: Money): Notes {
+  if (applied.minor === 0n) return note;
+  const due = formatMoney(minus(draft.total, applied));
+  return { ...note, account_credit: { applied: formatMoney(applied), due } };
 }

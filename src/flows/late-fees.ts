@@ -1,4 +1,5 @@
 import { lateFeeOf, lateMonthOn } from "../domain/accounts/index.ts";
+import { askableOf } from "../domain/disputes/index.ts";
 import type { FixedCharge } from "../domain/invoicing/index.ts";
 import { openOf } from "../domain/payments/index.ts";
 import { formatDecimal, one } from "../kit/decimal.ts";
@@ -9,7 +10,7 @@ import type { ChargeSource } from "./charge-sources.ts";
 
 /**
  * What late invoices put on the next one: a line for each month begun after the due date within the period, on what was open
- * when that month began. What settles an invoice counts from when it was recorded, so the fee follows from facts that never
+ * and not under dispute when that month began. What settles an invoice counts from when it was recorded, so the fee follows from facts that never
  * change and is the same at any time.
  */
 export const lateFees: ChargeSource = async (db, spans) => {
@@ -33,9 +34,13 @@ function feesOf(invoice: FeeBearing, period: Period): FixedCharge[] {
     if (at >= period.endsAt || (invoice.endedAt !== null && invoice.endedAt < at)) return charges;
     const settled = invoice.settled.filter((part) => part.at < at).map((part) => part.amount);
     const { currency } = invoice.total;
-    const open = openOf(invoice.total, sumMoney(currency, settled), nothing(currency));
-    if (open.minor === 0n) return charges;
-    if (!contains(period, at)) continue;
+    const unsettled = openOf(invoice.total, sumMoney(currency, settled), nothing(currency));
+    if (unsettled.minor === 0n) return charges;
+    const disputed = invoice.withheld
+      .filter((one) => one.from < at && (one.until === null || one.until >= at))
+      .map((one) => one.amount);
+    const open = askableOf(unsettled, sumMoney(currency, disputed));
+    if (!contains(period, at) || open.minor === 0n) continue;
     const fee = toDecimal(lateFeeOf(open, invoice));
     charges.push({
       cause: `late-fee:${invoice.invoiceId}:${n + 1}`,

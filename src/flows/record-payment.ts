@@ -13,12 +13,15 @@ import { Problem } from "../domain/refusals/index.ts";
 import { decimal } from "../kit/decimal.ts";
 import { formatMoney, type Money, money, nothing, sumMoney } from "../kit/money.ts";
 import { type Day, dayOf, type Instant } from "../kit/time.ts";
+import { assert } from "../kit/assert.ts";
+import { appliedMinor, insertCredits } from "../store/account-credit.ts";
 import { appendAudit } from "../store/audit.ts";
-import type { Db } from "../store/connect.ts";
+import type { Db, Tx } from "../store/connect.ts";
 import {
   type InvoiceStatus,
   findInvoice,
   listCorrections,
+  lockDocuments,
   lockInvoice,
   markInvoice,
   type StoredInvoice,
@@ -27,6 +30,7 @@ import { withheldMinor } from "../store/disputes.ts";
 import { appendTransactions } from "../store/journal.ts";
 import { insertPayment, listPayments, type Payment } from "../store/payments.ts";
 import { brokenConstraint, transaction } from "../store/transaction.ts";
+import { applyCredit } from "./account-credit.ts";
 import type { Env } from "./env.ts";
 import { refuseStatement } from "./refuse-statement.ts";
 
@@ -44,6 +48,8 @@ export type Balance = {
   readonly invoice: StoredInvoice;
   readonly payments: readonly Payment[];
   readonly credited: Money;
+  /** Taken from the account's credit. */
+  readonly fromCredit: Money;
   readonly open: Money;
   /** Under dispute and undecided: not asked for until then. */
   readonly disputed: Money;
@@ -85,6 +91,7 @@ export async function recordPayment(
       };
       await insertPayment(tx, payment);
       await appendTransactions(tx, order.orgId, [booked(payment, locked)], env.now());
+      await keepExcess(tx, payment);
       const status: InvoiceStatus = left.minor === 0n ? "paid" : locked.status;
       if (status !== locked.status) await markInvoice(tx, order.orgId, locked.invoiceId, status);
       await appendAudit(tx, env.id, order.orgId, [
@@ -123,18 +130,81 @@ export async function balanceOf(db: Db, invoice: StoredInvoice): Promise<Balance
   const credited = sumMoney(
     code,
     notes
-      .filter((note) => note.status !== "void")
+      .filter((note) => note.kind === "credit_note" && note.status !== "void")
       .map((note) => ({ currency: code, minor: -note.total.minor })),
   );
-  const settled = sumMoney(
-    code,
-    payments.flatMap((payment) => [payment.applied, payment.discount]),
-  );
+  const fromCredit = money(code, await appliedMinor(db, invoice.orgId, invoice.invoiceId));
+  const settled = sumMoney(code, [
+    ...payments.flatMap((payment) => [payment.applied, payment.discount]),
+    fromCredit,
+  ]);
   const isOwed =
     invoice.kind !== "credit_note" && invoice.kind !== "statement" && invoice.status !== "void";
   const open = isOwed ? openOf(invoice.total, settled, credited) : nothing(code);
   const disputed = money(code, await withheldMinor(db, invoice.orgId, invoice.invoiceId));
-  return { invoice, payments, credited, open, disputed, askable: askableOf(open, disputed) };
+  return {
+    invoice,
+    payments,
+    credited,
+    fromCredit,
+    open,
+    disputed,
+    askable: askableOf(open, disputed),
+  };
+}
+
+/** What is too much stays with the account, and the next document takes it. */
+const keepExcess = async (tx: Tx, payment: Payment): Promise<void> => {
+  if (payment.excess.minor === 0n) return;
+  await insertCredits(tx, [
+    {
+      orgId: payment.orgId,
+      accountId: payment.accountId,
+      entryId: `crd_${payment.paymentId.slice(4)}`,
+      amount: payment.excess,
+      cause: "payment",
+      sourceId: payment.paymentId,
+      at: payment.recordedAt,
+    },
+  ]);
+};
+
+/** Settle what is open of an invoice from its account's credit, as far as that goes. */
+export async function settleFromCredit(
+  env: Env,
+  order: { readonly orgId: string; readonly invoice: string },
+  author: Author,
+  now: Instant,
+): Promise<Balance> {
+  return transaction(env.store.db, async (tx) => {
+    const found = await findInvoice(tx, order.orgId, order.invoice);
+    if (!found) throw new Problem("invoice_not_found", `there is no invoice ${order.invoice}`);
+    await lockDocuments(tx, [found]);
+    const locked = await lockInvoice(tx, order.orgId, found.invoiceId);
+    assert(locked, "documents are never deleted");
+    refuseUnpayable(locked);
+    refuseStatement(locked);
+    const before = await balanceOf(tx, locked);
+    const used = await applyCredit(tx, () => env.id("credit"), locked, before.open, now);
+    if (used.minor === 0n)
+      throw new Problem(
+        "credit_nothing_to_apply",
+        `${locked.number} has ${formatMoney(before.open)} open`,
+      );
+    const status = used.minor === before.open.minor ? "paid" : locked.status;
+    if (status !== locked.status) await markInvoice(tx, order.orgId, locked.invoiceId, status);
+    await appendAudit(tx, env.id, order.orgId, [
+      {
+        at: now,
+        author,
+        action: "account_credit.applied",
+        target: { kind: "invoice", id: locked.invoiceId },
+        before: { status: locked.status, open: formatMoney(before.open) },
+        after: { status, applied: formatMoney(used) },
+      },
+    ]);
+    return balanceOf(tx, { ...locked, status });
+  });
 }
 
 function refuseUnpayable({ kind, status, number }: StoredInvoice): void {

@@ -5,7 +5,12 @@ import { assert } from "../kit/assert.ts";
 import { formatMoney, type Money, money, sumMoney } from "../kit/money.ts";
 import type { Instant } from "../kit/time.ts";
 import { appendAudit } from "../store/audit.ts";
-import { type Dispute, insertDisputeMessage, saveDispute } from "../store/disputes.ts";
+import {
+  type Dispute,
+  insertDisputeMessage,
+  listRestated,
+  saveDispute,
+} from "../store/disputes.ts";
 import { findInvoice } from "../store/invoices.ts";
 import { transaction } from "../store/transaction.ts";
 import { type Case, holdDispute, readDispute } from "./answer-dispute.ts";
@@ -14,7 +19,7 @@ import type { Env } from "./env.ts";
 import { previewInvoice } from "./preview-invoice.ts";
 
 /**
- * Decide a dispute: by a credit note on its line, by what corrected usage takes back on the next invoice, or not at all. The
+ * Decide a dispute: by a credit note on its line, by what corrected usage takes back, or not at all. The
  * decision is the last message of the provider, and it is never without words.
  */
 export async function resolveDispute(
@@ -32,7 +37,7 @@ export async function resolveDispute(
     const inside: Env = { ...env, store: { ...env.store, db: tx } };
     const dispute = await holdDispute(tx, order.orgId, order.disputeId);
     const correction = await correctionOf(inside, dispute, now);
-    const decision = decideResolution(dispute, order.resolution, correction);
+    const decision = decideResolution(dispute, order.resolution, correction.amount);
     const decided = { decidedAt: now, decidedBy: author.actor.id };
     let after: Dispute;
     switch (decision.kind) {
@@ -46,7 +51,7 @@ export async function resolveDispute(
       case "corrected_by_events":
         throw new Problem(
           "dispute_corrected",
-          `corrected usage gives ${formatMoney(decision.amount)} back on the next invoice`,
+          `corrected usage gives ${formatMoney(decision.amount)} back`,
         );
       case "no_correction":
         throw new Problem("dispute_not_corrected");
@@ -59,7 +64,13 @@ export async function resolveDispute(
         };
         break;
       case "corrected":
-        after = { ...dispute, ...decided, status: decision.status, accepted: decision.amount };
+        after = {
+          ...dispute,
+          ...decided,
+          status: decision.status,
+          accepted: decision.amount,
+          creditNoteId: correction.creditNoteId,
+        };
         break;
       case "credit": {
         const note = await creditInvoice(
@@ -114,16 +125,27 @@ export async function resolveDispute(
   });
 }
 
-/** What the next invoice takes off the disputed line, because its usage was corrected since: nothing, or above. */
-async function correctionOf(env: Env, dispute: Dispute, now: Instant): Promise<Money> {
+/** What corrected usage takes off the disputed line: nothing or above, and the note that has given it back, if one has. */
+type Correction = { readonly amount: Money; readonly creditNoteId: string | null };
+
+/** Since the dispute was opened: on documents already, on the next invoice, or on its way to a note of its own. */
+async function correctionOf(env: Env, dispute: Dispute, now: Instant): Promise<Correction> {
   const code = dispute.amount.currency;
-  const invoice = await findInvoice(env.store.db, dispute.orgId, dispute.invoiceId);
+  const { orgId, accountId } = dispute;
+  const invoice = await findInvoice(env.store.db, orgId, dispute.invoiceId);
   const line = invoice?.content.lines.find((one) => one.line_no === dispute.lineNo);
   assert(line, "a dispute is about a line that exists");
-  const { draft } = await previewInvoice(env, dispute.orgId, dispute.accountId, now);
-  const difference = sumMoney(
-    code,
-    draft.lines.filter((one) => one.cause === line.cause).map((one) => one.amount),
-  );
-  return money(code, difference.minor < 0n ? -difference.minor : 0n);
+  const { cause } = line;
+  const { draft } = await previewInvoice(env, orgId, accountId, now);
+  const waiting = [...draft.lines, ...draft.elsewhere.map((one) => one.line)];
+  const since = dispute.openedAt;
+  const restated = await listRestated(env.store.db, { orgId, accountId, cause, since });
+  const difference = sumMoney(code, [
+    ...waiting.filter((one) => one.cause === cause).map((one) => one.amount),
+    ...restated.map(({ minor }) => money(code, minor)),
+  ]);
+  return {
+    amount: money(code, difference.minor < 0n ? -difference.minor : 0n),
+    creditNoteId: restated.findLast((one) => one.isCreditNote)?.invoiceId ?? null,
+  };
 }

@@ -3,6 +3,7 @@ import { readMeter, readPrice } from "../domain/catalog/index.ts";
 import {
   compareContents,
   contentHash,
+  followsFromUsage,
   type IssuedContent,
   type Mismatch,
   partiesOf,
@@ -205,8 +206,11 @@ async function recomputationFaults(
     const part = again.draft.statements?.find((one) => one.account.accountId === invoice.accountId);
     return compareContents(invoice.content, part?.content ?? nothingOnIt);
   }
+  const left = canonicalJson(invoice.content.left_out ?? []);
+  const leftAgain = canonicalJson(again.draft.content.left_out ?? []);
+  if (left !== leftAgain) return [{ where: "left out", stored: left, recomputed: leftAgain }];
   const derived = new Set(again.draft.content.lines.map((line) => line.cause));
-  const own = invoice.content.lines.filter((line) => line.basis !== "concession");
+  const own = invoice.content.lines.filter((line) => followsFromUsage(line.basis));
   if (own.length === invoice.content.lines.length || derived.size > 0)
     return compareContents(invoice.content, again.draft.content);
   return [];
@@ -290,8 +294,8 @@ async function leafScopeOf(
 ): Promise<DraftScope | undefined> {
   const { content, orgId, accountId } = invoice;
   const self = accountKeyText(orgId, accountId);
-  // A concession follows from a decision, not from usage.
-  if (invoice.watermarkSeq === null || content.lines.every((line) => line.basis === "concession"))
+  // What people decided does not follow from usage.
+  if (invoice.watermarkSeq === null || !content.lines.some((line) => followsFromUsage(line.basis)))
     return undefined;
   const of = await findAccountToInvoice(db, orgId, accountId);
   if (!of) return undefined;
@@ -301,8 +305,11 @@ async function leafScopeOf(
     cycle: content.account.cycle as typeof of.account.calendar.cycle,
   };
   const starts = new Map<Instant, Period>([[invoice.period.startsAt, invoice.period]]);
-  for (const line of content.lines) {
-    if (line.section !== undefined && line.section !== accountId) continue;
+  const leftOut = new Map((content.left_out ?? []).map((one) => [one.cause, one]));
+  const own = content.lines.filter(
+    (line) => line.section === undefined || line.section === accountId,
+  );
+  for (const line of [...own, ...leftOut.values()]) {
     const at = instant(line.period.starts_at);
     if (contains(invoice.period, at)) continue;
     const span = periodAt(calendar, at);
@@ -325,6 +332,7 @@ async function leafScopeOf(
     parties: partiesOf(content.parties),
     seq: invoice.watermarkSeq,
     sequence: 0n,
+    leaveOut: (line) => leftOut.get(line.cause)?.because,
     isPast: true,
     ...(invoice.sequence === null ? {} : { below: invoice.sequence }),
   };

@@ -9,9 +9,10 @@ export type PaymentFaults = {
   readonly lostRequestPercent: number;
 };
 
-/** A processor that lives in memory: one charge per key, faults drawn from a seed, and notifications on demand. */
+/** A processor that lives in memory: one charge or refund per key, faults drawn from a seed, and notifications on demand. */
 export type SimulatedPayments = PaymentGateway & {
   readonly charges: readonly (ChargeRequest & { readonly reference: string })[];
+  readonly refunds: readonly (ChargeRequest & { readonly reference: string })[];
   /** Set what the next charge meets, before the seed is asked. */
   next(outcome: "succeeds" | "declines" | "loses_answer" | "loses_request"): void;
 };
@@ -21,6 +22,7 @@ export function simulatedPayments(
   faults: PaymentFaults = { declinedPercent: 0, lostAnswerPercent: 0, lostRequestPercent: 0 },
 ): SimulatedPayments {
   const charges: (ChargeRequest & { reference: string })[] = [];
+  const refunds: (ChargeRequest & { reference: string })[] = [];
   const outcomes = new Map<string, ChargeOutcome>();
   const planned: string[] = [];
 
@@ -32,25 +34,33 @@ export function simulatedPayments(
     return dice < all ? "loses_request" : "succeeds";
   }
 
+  async function meet(
+    request: ChargeRequest,
+    done: (ChargeRequest & { reference: string })[],
+    prefix: string,
+  ): Promise<ChargeOutcome> {
+    const known = outcomes.get(request.key);
+    if (known) return known;
+    const fate = planned.shift() ?? draw();
+    if (fate === "loses_request") return { kind: "unknown" };
+    if (fate === "declines") {
+      const declined: ChargeOutcome = { kind: "declined", reason: "card_declined" };
+      outcomes.set(request.key, declined);
+      return declined;
+    }
+    const reference = `${prefix}_${done.length + 1}`;
+    done.push({ ...request, reference });
+    outcomes.set(request.key, { kind: "succeeded", reference });
+    return fate === "loses_answer" ? { kind: "unknown" } : { kind: "succeeded", reference };
+  }
+
   return {
     name: "simulated",
     charges,
+    refunds,
     next: (outcome) => void planned.push(outcome),
     find: async (key) => outcomes.get(key),
-    async charge(request) {
-      const known = outcomes.get(request.key);
-      if (known) return known;
-      const fate = planned.shift() ?? draw();
-      if (fate === "loses_request") return { kind: "unknown" };
-      if (fate === "declines") {
-        const declined: ChargeOutcome = { kind: "declined", reason: "card_declined" };
-        outcomes.set(request.key, declined);
-        return declined;
-      }
-      const reference = `sim_${charges.length + 1}`;
-      charges.push({ ...request, reference });
-      outcomes.set(request.key, { kind: "succeeded", reference });
-      return fate === "loses_answer" ? { kind: "unknown" } : { kind: "succeeded", reference };
-    },
+    charge: (request) => meet(request, charges, "sim"),
+    refund: (request) => meet(request, refunds, "sim_refund"),
   };
 }

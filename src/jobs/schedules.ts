@@ -17,12 +17,14 @@ const daily = 24 * hourly;
 export const schedules: readonly Schedule[] = [
   { name: "expire-grants", everySeconds: minutely },
   { name: "settle-pending-purchases", everySeconds: minutely },
+  { name: "settle-pending-refunds", everySeconds: minutely },
   { name: "top-up-automatically", everySeconds: minutely },
   { name: "post-books", everySeconds: minutely },
   { name: "continue-backfills", everySeconds: minutely },
   { name: "bill-finalized-periods", everySeconds: 15 * minutely },
   { name: "accrue-usage", everySeconds: hourly, atSeconds: 10 * minutely },
   { name: "earn-revenue", everySeconds: hourly, atSeconds: 1 * minutely },
+  { name: "bill-late-usage", everySeconds: hourly, atSeconds: 12 * minutely },
   { name: "post-supply-cost", everySeconds: hourly, atSeconds: 5 * minutely },
   { name: "forget-answers", everySeconds: daily, atSeconds: 3 * hourly },
 ];

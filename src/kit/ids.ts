@@ -35,6 +35,10 @@ export const prefixes = {
   change: "chg",
   override: "ovr",
   file: "fil",
+  lateUsage: "lat",
+  credit: "crd",
+  refund: "rfd",
+  debitNote: "dbn",
 } as const;
 
 export type IdKind = keyof typeof prefixes;

@@ -4,6 +4,7 @@ import {
   alertSubjects,
   cadences,
   lifecycle,
+  lateUsagePolicies,
   meterStatuses,
   prorationUnits,
   quotaWindows,
@@ -59,6 +60,7 @@ const meter = z.strictObject({
   sample_seconds: z.int().optional(),
   missing_samples_are_zero: z.boolean().optional(),
   rounding: z.strictObject({ mode: z.string(), digits: z.int() }).optional(),
+  late_usage: z.enum(lateUsagePolicies).optional(),
   status: z.enum(meterStatuses).optional(),
 });
 

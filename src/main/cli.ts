@@ -8,6 +8,7 @@ import { addBooks } from "./commands/books.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addInvoice } from "./commands/invoice.ts";
 import { addJobs } from "./commands/jobs.ts";
+import { addLateUsage } from "./commands/late-usage.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addRate } from "./commands/rate.ts";
 import { addRerate } from "./commands/rerate.ts";
@@ -30,6 +31,7 @@ const commands: readonly AddCommand[] = [
   addRate,
   addUsageImport,
   addInvoice,
+  addLateUsage,
   addVerify,
   addMigrate,
   addDoctor,

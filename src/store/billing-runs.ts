@@ -1,9 +1,10 @@
 import { sql } from "kysely";
 import type { Blocker, Override, RunStep } from "../domain/invoicing/index.ts";
+import type { LastHeard } from "../domain/usage/index.ts";
 import { contains, type Instant, instant, type Period, tryInstant } from "../kit/time.ts";
 import { readInstant, readInstantOrNull, writeInstant } from "./columns.ts";
 import type { Db, Tx } from "./connect.ts";
-import { type AccountKey, accountKeyText } from "./invoice-facts.ts";
+import { type AccountKey, accountKeyText, pushTo } from "./invoice-facts.ts";
 import { livesInTime } from "./organizations.ts";
 
 export type BillingRun = {
@@ -290,6 +291,46 @@ export async function loadRunHistories(
       },
     ]),
   );
+}
+
+/**
+ * Meters that an account used in a period and not in its last day nor since: when last, and in how many of the 24 hours before.
+ * Two looks into the index for each meter of each account; nothing more where usage goes on.
+ */
+export async function listQuietMeters(
+  db: Db,
+  spans: readonly (AccountKey & { period: Period })[],
+  meterKeys: readonly string[],
+): Promise<Map<string, (LastHeard & { readonly meterKey: string })[]>> {
+  const { rows } = await sql<{
+    org_id: string;
+    account_id: string;
+    meter_key: string;
+    last_at: string;
+    busy_hours: number;
+  }>`
+    select x.org_id, x.account_id, m.key as meter_key, last.bucket_at as last_at, busy.hours as busy_hours
+    from unnest(${spans.map((s) => s.orgId)}::text[], ${spans.map((s) => s.accountId)}::text[],
+                ${spans.map((s) => writeInstant(s.period.startsAt))}::timestamptz[],
+                ${spans.map((s) => writeInstant(s.period.endsAt))}::timestamptz[]) as x (org_id, account_id, starts_at, ends_at)
+    cross join unnest(${[...meterKeys]}::text[]) as m (key)
+    join lateral (
+      select r.bucket_at from usage_rollup r
+      where r.org_id = x.org_id and r.account_id = x.account_id and r.meter_key = m.key
+      order by r.bucket_at desc limit 1) last on last.bucket_at >= x.starts_at and last.bucket_at < x.ends_at - interval '1 day'
+    cross join lateral (
+      select count(distinct date_bin('1 hour', r.bucket_at, '2000-01-01Z'))::int as hours from usage_rollup r
+      where r.org_id = x.org_id and r.account_id = x.account_id and r.meter_key = m.key
+        and r.bucket_at > last.bucket_at - interval '1 day' and r.bucket_at <= last.bucket_at) busy
+    order by 1, 2, 3`.execute(db);
+  const found = new Map<string, (LastHeard & { meterKey: string })[]>();
+  for (const row of rows)
+    pushTo(found, accountKeyText(row.org_id, row.account_id), {
+      meterKey: row.meter_key,
+      lastAt: readInstant(row.last_at),
+      busyHours: row.busy_hours,
+    });
+  return found;
 }
 
 type HeldRow = {

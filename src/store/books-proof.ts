@@ -12,17 +12,17 @@ type SumRow = { of: string; currency: string; minor: string };
 const owedOf = (rows: readonly SumRow[]): Owed[] =>
   rows.map((row) => ({ of: row.of, amount: money(currency(row.currency), BigInt(row.minor)) }));
 
-// What was given up, and the notes about it, is no receivable any more.
+// What was given up, and the credit notes about it, is no receivable any more; a debit note is a debt of its own.
 const standing = sql`
   select i.*, coalesce(c.status, i.status) = 'uncollectible' as given_up from invoice i
-  left join invoice c on c.org_id = i.org_id and c.invoice_id = i.corrects_id
+  left join invoice c on c.org_id = i.org_id and c.invoice_id = i.corrects_id and i.kind = 'credit_note'
   where i.number is not null`;
 
 /** A line of a consolidated invoice that is about another account is booked with that account's statement; a note with itself. */
 const bookedHere = (section: RawBuilder<unknown>) =>
   sql`(i.kind <> 'invoice' or ${section} is null or ${section} = i.account_id)`;
 
-/** By account: issued, less what was paid and forgiven. A payment of a document that became void is the payer's. */
+/** By account: issued, less what was paid, forgiven and taken from credit; what became credit is not given back again. A payment of a document that became void is the payer's. */
 export async function sumReceivables(db: Db, orgId: string): Promise<Owed[]> {
   const { rows } = await sql<SumRow>`
     select account_id as of, currency, sum(minor)::text as minor from (
@@ -31,7 +31,11 @@ export async function sumReceivables(db: Db, orgId: string): Promise<Owed[]> {
       union all
       select p.account_id, p.currency, -(p.applied_minor + p.discount_minor) from payment p
       join (${standing}) i on i.org_id = p.org_id and i.invoice_id = p.invoice_id
-      where p.org_id = ${orgId} and not i.given_up) s
+      where p.org_id = ${orgId} and not i.given_up
+      union all
+      select e.account_id, e.currency, e.amount_minor from account_credit e
+      join (${standing}) i on i.org_id = e.org_id and i.invoice_id = e.source_id
+      where e.org_id = ${orgId} and not i.given_up and e.cause in ('document', 'void', 'applied')) s
     group by 1, 2`.execute(db);
   return owedOf(rows);
 }
@@ -141,21 +145,23 @@ export async function sumCash(
   db: Db,
   orgId: string,
 ): Promise<{ bank: Owed[]; excess: Owed[]; forgiven: Owed[] }> {
-  const { rows } = await sql<{
-    of: string;
-    currency: string;
-    amount: string;
-    excess: string;
-    discount: string;
-  }>`
-    select account_id as of, currency, sum(amount_minor)::text as amount, sum(excess_minor)::text as excess,
-           sum(discount_minor)::text as discount
+  const payments = await sql<{ of: string; currency: string; amount: string; discount: string }>`
+    select account_id as of, currency, sum(amount_minor)::text as amount, sum(discount_minor)::text as discount
     from payment where org_id = ${orgId} group by 1, 2`.execute(db);
+  const refunds = await sql<SumRow>`
+    select 'bank' as of, currency, sum(-amount_minor)::text as minor
+    from refund where org_id = ${orgId} and via = 'bank' group by 1, 2`.execute(db);
+  const credits = await sql<SumRow>`
+    select account_id as of, currency, sum(-amount_minor)::text as minor
+    from account_credit where org_id = ${orgId} group by 1, 2`.execute(db);
   const amount = (code: string, minor: string) => money(currency(code), BigInt(minor));
   return {
-    bank: rows.map((row) => ({ of: "bank", amount: amount(row.currency, row.amount) })),
-    excess: rows.map((row) => ({ of: row.of, amount: negated(amount(row.currency, row.excess)) })),
-    forgiven: rows.map((row) => ({
+    bank: [
+      ...payments.rows.map((row) => ({ of: "bank", amount: amount(row.currency, row.amount) })),
+      ...owedOf(refunds.rows),
+    ],
+    excess: owedOf(credits.rows),
+    forgiven: payments.rows.map((row) => ({
       of: "EARLY-PAYMENT",
       amount: amount(row.currency, row.discount),
     })),

@@ -158,6 +158,31 @@ export async function withheldMinor(db: Db, orgId: string, invoiceId: string): P
   return BigInt(rows[0]?.minor ?? 0);
 }
 
+/** What documents since a moment have restated of a cause: the correction of a line that is not waiting any more. */
+export async function listRestated(
+  db: Db,
+  of: {
+    readonly orgId: string;
+    readonly accountId: string;
+    readonly cause: string;
+    readonly since: Instant;
+  },
+): Promise<
+  { readonly invoiceId: string; readonly isCreditNote: boolean; readonly minor: bigint }[]
+> {
+  const { rows } = await sql<{ invoice_id: string; kind: string; amount_minor: bigint }>`
+    select i.invoice_id, i.kind, l.amount_minor from invoice i
+    join invoice_line l on l.org_id = i.org_id and l.invoice_id = i.invoice_id
+    where i.org_id = ${of.orgId} and i.account_id = ${of.accountId} and i.status <> 'void'
+      and i.issued_at >= ${writeInstant(of.since)} and l.cause = ${of.cause} and l.basis = 'restatement'
+    order by i.sequence`.execute(db);
+  return rows.map((row) => ({
+    invoiceId: row.invoice_id,
+    isCreditNote: row.kind === "credit_note",
+    minor: row.amount_minor,
+  }));
+}
+
 /** Store where a dispute stands and how it was decided. */
 export async function saveDispute(tx: Tx, dispute: Dispute): Promise<void> {
   await tx

@@ -4,10 +4,10 @@ import type {
   Cycle,
   Existing,
   InvoicedAccount,
-  LateUsagePolicy,
   Segment,
   UsageType,
 } from "../domain/invoicing/index.ts";
+import type { LateUsagePolicy } from "../domain/catalog/index.ts";
 import { currency } from "../kit/currency.ts";
 import { add, type Decimal, decimal, zero } from "../kit/decimal.ts";
 import { type Instant, instant, type Period } from "../kit/time.ts";
@@ -187,6 +187,8 @@ export type Billed = {
   readonly invoicedUntil: Instant | null;
   /** Starts of periods whose invoice was voided and not replaced: they wait for one of their own. */
   readonly voidStarts: ReadonlySet<Instant>;
+  /** Starts of periods whose invoice stands. */
+  readonly invoicedStarts: ReadonlySet<Instant>;
 };
 
 export const nothingBilled: Billed = {
@@ -194,6 +196,7 @@ export const nothingBilled: Billed = {
   sequence: 0n,
   invoicedUntil: null,
   voidStarts: new Set(),
+  invoicedStarts: new Set(),
 };
 
 /** An account, and who is asked for its money: null for itself, else organization and account of the payer. */
@@ -239,6 +242,7 @@ export async function loadBilled(db: Db, keys: readonly PaidKey[]): Promise<Map<
             .filter((start) => !(row.starts ?? []).includes(start))
             .map(readInstant),
         ),
+        invoicedStarts: new Set((row.starts ?? []).map(readInstant)),
       },
     ]),
   );
@@ -257,7 +261,8 @@ export async function loadVoidRestatements(
     join unnest(${keys.map((k) => k.orgId)}::text[], ${keys.map((k) => k.accountId)}::text[])
       as k (org_id, account_id) using (org_id, account_id)
     join invoice_line l on l.org_id = i.org_id and l.invoice_id = i.invoice_id
-      and l.starts_at < i.period_starts_at and l.basis <> 'concession' and l.section is null
+      and (l.starts_at < i.period_starts_at or i.kind not in ('invoice', 'statement'))
+      and l.basis in ('charge', 'restatement') and l.section is null
     where i.status = 'void'`.execute(db);
   const found = new Map<string, Instant[]>();
   for (const row of rows)
@@ -348,7 +353,7 @@ export async function loadExisting(
     join invoice i on i.org_id = s.org_id and i.account_id = s.account_id
       and (i.status <> 'void' or s.below <= i.voided_after) and (s.below is null or i.sequence < s.below)
     join invoice_line l on l.org_id = i.org_id and l.invoice_id = i.invoice_id
-      and l.starts_at >= s.starts_at and l.starts_at < s.ends_at and l.basis <> 'concession' and l.section is null
+      and l.starts_at >= s.starts_at and l.starts_at < s.ends_at and l.basis in ('charge', 'restatement') and l.section is null
     order by i.sequence, l.line_no`.execute(db);
   const byCause = new Map<string, ExistingRow[]>();
   for (const row of rows)
@@ -396,16 +401,23 @@ export function pushTo<T>(map: Map<string, T[]>, key: string, value: T): void {
   else map.set(key, [value]);
 }
 
-/** Up to which event the documents before this one had looked: what came after it is what this one restates. */
+/**
+ * Up to which event the last document before this one that billed a cause had looked: what came after it is what a restating
+ * line of this one is made of. A cause that nobody billed before has been looked at by nobody.
+ */
 export async function loadSeenBefore(
   db: Db,
-  of: PaidKey & { readonly sequence: bigint | null },
+  of: AccountKey & { readonly sequence: bigint | null },
+  cause: string,
 ): Promise<bigint> {
+  const sequence = (of.sequence ?? 0n).toString();
   const { rows } = await sql<{ seq: bigint | null }>`
-    select (watermark ->> 'seq')::bigint as seq from invoice
-    where org_id = ${of.orgId} and account_id = ${of.accountId} and status <> 'void'
-      and kind in ('invoice', 'statement') and paid_by is not distinct from ${of.paidBy}
-      and sequence < ${(of.sequence ?? 0n).toString()}::bigint
-    order by period_starts_at desc, sequence desc limit 1`.execute(db);
+    select (i.watermark ->> 'seq')::bigint as seq from invoice i
+    where i.org_id = ${of.orgId} and i.account_id = ${of.accountId}
+      and (i.status <> 'void' or ${sequence}::bigint <= i.voided_after) and i.sequence < ${sequence}::bigint
+      and exists (
+        select from invoice_line l
+        where l.org_id = i.org_id and l.invoice_id = i.invoice_id and l.cause = ${cause} and l.basis in ('charge', 'restatement'))
+    order by i.sequence desc limit 1`.execute(db);
   return rows[0]?.seq ?? 0n;
 }

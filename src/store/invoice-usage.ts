@@ -25,8 +25,7 @@ export type Usage = Map<string, Measured[]>;
 
 /** The usage of many windows of many accounts in a few queries, from the rollups. Keyed by `accountKeyText`. */
 export async function measureWindows(db: Db, windows: readonly UsageWindow[]): Promise<Usage> {
-  const { rows } = await sql<{ key: string }>`select key from meter where rolled_up`.execute(db);
-  const rolledUp = new Set(rows.map((row) => row.key));
+  const rolledUp = await loadRolledUp(db);
   const fast = (window: UsageWindow): boolean =>
     isAdditive(window.meter) &&
     rolledUp.has(window.meter.key) &&
@@ -61,6 +60,12 @@ export async function measureWindowsAgain(db: Db, windows: readonly UsageWindow[
     found,
   );
   return found;
+}
+
+/** Meters whose rollups hold all their events; those of the others are still being counted. */
+export async function loadRolledUp(db: Db): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ key: string }>`select key from meter where rolled_up`.execute(db);
+  return new Set(rows.map((row) => row.key));
 }
 
 const quarterHour = 15 * 60 * 1_000_000;

@@ -171,7 +171,7 @@ const paidByOf = ({ content: { paid_by: payer } }: Issued): string | null =>
   payer ? accountKeyText(payer.organization, payer.account) : null;
 
 const lateFeePercentOf = ({ kind, content }: Issued): string | null =>
-  kind === "invoice" ? (content.account.late_fee?.percent_per_month ?? null) : null;
+  kind !== "credit_note" ? (content.account.late_fee?.percent_per_month ?? null) : null;
 
 async function insertLines(tx: Tx, documents: readonly ToInsert[]): Promise<void> {
   const lines = documents.flatMap(({ issued }) =>

@@ -85,6 +85,12 @@ export type FeeBearing = AccountKey & {
   readonly timeZone: string;
   readonly percentPerMonth: Decimal;
   readonly settled: readonly { readonly at: Instant; readonly amount: Money }[];
+  /** What was under dispute, and for how long; null: it still is. */
+  readonly withheld: readonly {
+    readonly from: Instant;
+    readonly until: Instant | null;
+    readonly amount: Money;
+  }[];
   /** When it was voided or given up: from then on nothing more is owed for being late. */
   readonly endedAt: Instant | null;
 };
@@ -105,6 +111,7 @@ export async function listFeeBearing(
     time_zone: string;
     percent: string;
     settled: { at: string; minor: string }[];
+    withheld: { from: string; until: string | null; minor: string }[];
     ended_at: string | null;
   }>`
     select i.org_id, i.account_id, i.invoice_id, i.number, i.currency, i.total_minor, i.due_on, b.time_zone, i.late_fee_percent as percent,
@@ -113,8 +120,14 @@ export async function listFeeBearing(
         from (select p.recorded_at as at, p.applied_minor + p.discount_minor as minor from payment p
               where p.org_id = i.org_id and p.invoice_id = i.invoice_id
               union all
+              select c.at, -c.amount_minor from account_credit c
+              where c.org_id = i.org_id and c.source_id = i.invoice_id and c.cause = 'applied'
+              union all
               select n.issued_at, -n.total_minor from invoice n
-              where n.org_id = i.org_id and n.corrects_id = i.invoice_id and n.status <> 'void') s), '[]') as settled,
+              where n.org_id = i.org_id and n.corrects_id = i.invoice_id and n.kind = 'credit_note' and n.status <> 'void') s), '[]') as settled,
+      coalesce((
+        select json_agg(json_build_object('from', d.opened_at, 'until', d.decided_at, 'minor', d.withheld_minor::text))
+        from dispute d where d.org_id = i.org_id and d.invoice_id = i.invoice_id), '[]') as withheld,
       (select min(a.at) from audit_entry a
        where a.org_id = i.org_id and a.target_kind = 'invoice' and a.target_id = i.invoice_id
          and a.action in ('invoice.voided', 'invoice.written_off')) as ended_at
@@ -139,6 +152,11 @@ export async function listFeeBearing(
       percentPerMonth: readDecimal(row.percent),
       settled: row.settled.map((one) => ({
         at: readInstant(one.at),
+        amount: money(code, BigInt(one.minor)),
+      })),
+      withheld: row.withheld.map((one) => ({
+        from: readInstant(one.from),
+        until: readInstantOrNull(one.until),
         amount: money(code, BigInt(one.minor)),
       })),
       endedAt: readInstantOrNull(row.ended_at),

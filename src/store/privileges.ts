@@ -9,6 +9,7 @@ export const applicationRole = "tallyline_app";
 
 /** Written once: no DELETE, and UPDATE of the named columns only. */
 export const writtenOnce: { readonly [T in keyof Tables]?: readonly (keyof Tables[T])[] } = {
+  account_credit: [],
   account_payer: [],
   audit_entry: [],
   binding: [],

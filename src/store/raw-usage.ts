@@ -169,6 +169,13 @@ export async function listExplainedBuckets(
   }));
 }
 
+/** How many events explain a line. */
+export async function countExplainedEvents(db: Db, what: Explained): Promise<bigint> {
+  const { rows } = await sql<{ count: bigint }>`
+    select count(*) as count from usage_event e where ${explained(what)}`.execute(db);
+  return rows[0]?.count ?? 0n;
+}
+
 /** The events themselves, in the order of time, from a position on. */
 export async function pageExplainedEvents(
   db: Db,

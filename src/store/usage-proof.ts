@@ -11,7 +11,7 @@ import { canonicalJson } from "../kit/canonical-json.ts";
 import { formatDecimal } from "../kit/decimal.ts";
 import { formatInstant, type Period } from "../kit/time.ts";
 import { readDecimal, readInstant, writeInstant } from "./columns.ts";
-import type { Db } from "./connect.ts";
+import type { Db, Tx } from "./connect.ts";
 import type { AccountKey } from "./invoice-facts.ts";
 import { dimensionValues, measuredBy, quantityOfEvent, rawDimensions } from "./raw-usage.ts";
 
@@ -23,6 +23,8 @@ export type RollupFault = {
   readonly dimensions: string;
   readonly stored: string;
   readonly recomputed: string;
+  /** What the events add up to; null where there are none. */
+  readonly is: { readonly eventCount: bigint; readonly total: string } | null;
 };
 
 /**
@@ -63,14 +65,14 @@ export async function compareRollups(
     where org_id = ${of.orgId} and account_id = ${of.accountId} and meter_key = ${meter.key}
       and bucket_at >= ${from}::timestamptz and bucket_at < ${to}::timestamptz`.execute(db);
 
-  const expected = new Map<string, string>();
+  const expected = new Map<string, NonNullable<RollupFault["is"]>>();
   for (const row of raw.rows) {
     const dimensions = canonicalJson(rawDimensions(meter, row.dimension_values));
     const key = keyOf(row.bucket_at, row.project_id, dimensions);
-    expected.set(key, figuresOf(row.event_count, row.total ?? "0"));
+    expected.set(key, { eventCount: row.event_count, total: row.total ?? "0" });
   }
   const faults: RollupFault[] = [];
-  const fault = (key: string, was: string, is: string) => {
+  const fault = (key: string, was: string, is: RollupFault["is"]) => {
     const [bucketAt, projectId, dimensions] = JSON.parse(key) as [string, string, string];
     if (faults.length < limit)
       faults.push({
@@ -79,15 +81,16 @@ export async function compareRollups(
         projectId,
         dimensions,
         stored: was,
-        recomputed: is,
+        recomputed: is ? figuresOf(is) : "nothing",
+        is,
       });
   };
   for (const row of stored.rows) {
     const key = keyOf(row.bucket_at, row.project_id, row.dimensions);
-    const was = figuresOf(row.event_count, row.total);
-    const is = expected.get(key) ?? "nothing";
+    const was = figuresOf({ eventCount: row.event_count, total: row.total });
+    const is = expected.get(key) ?? null;
     expected.delete(key);
-    if (was !== is) fault(key, was, is);
+    if (is === null || was !== figuresOf(is)) fault(key, was, is);
   }
   for (const [key, is] of expected) fault(key, "nothing", is);
   return faults;
@@ -96,8 +99,36 @@ export async function compareRollups(
 const keyOf = (bucketAt: string, projectId: string, dimensions: string): string =>
   JSON.stringify([formatInstant(readInstant(bucketAt)), projectId, dimensions]);
 
-const figuresOf = (eventCount: bigint, total: string): string =>
+const figuresOf = ({ eventCount, total }: NonNullable<RollupFault["is"]>): string =>
   `${formatDecimal(readDecimal(total))} from ${eventCount} events`;
+
+/** Write what the events add up to in place of what was stored. The account's head is locked: nothing comes in meanwhile. */
+export async function mendRollups(
+  tx: Tx,
+  of: AccountKey,
+  faults: readonly RollupFault[],
+): Promise<void> {
+  const rows = faults.map(({ meterKey, bucketAt, projectId, dimensions, is }) => ({
+    org_id: of.orgId,
+    account_id: of.accountId,
+    meter_key: meterKey,
+    bucket_at: bucketAt,
+    project_id: projectId,
+    dimensions,
+    event_count: is?.eventCount.toString() ?? "0",
+    total: is?.total ?? "0",
+  }));
+  await sql`
+    delete from usage_rollup r using json_populate_recordset(null::usage_rollup, ${JSON.stringify(rows)}::json) x
+    where r.org_id = x.org_id and r.account_id = x.account_id and r.meter_key = x.meter_key and r.bucket_at = x.bucket_at
+      and r.project_id = x.project_id and r.dimensions = x.dimensions`.execute(tx);
+  await sql`
+    insert into usage_rollup (org_id, account_id, meter_key, bucket_at, project_id, dimensions, event_count, total)
+    select org_id, account_id, meter_key, bucket_at, project_id, dimensions, event_count, total
+    from json_populate_recordset(null::usage_rollup, ${JSON.stringify(rows)}::json) where event_count > 0`.execute(
+    tx,
+  );
+}
 
 type ChainRow = {
   event_key: string;

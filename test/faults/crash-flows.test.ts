@@ -114,6 +114,21 @@ const dispute = async (place: Place, { invoice, line }: Names) => {
   return { dispute: idOf(opened) };
 };
 
+/** Usage of January after its invoice, where the account has it go another way than the next one. */
+async function lateUsage(place: Place, policy: string): Promise<void> {
+  await place.env.store.pool.query("update billing_account set late_usage = $1", [policy]);
+  await send(place, [event("late", "api.requested", "2025-01-10T00:00:00Z", { value: "30000" })]);
+}
+
+const overpay = async (place: Place): Promise<void> => {
+  await place.ask("POST", `${acme}/invoices/INV-000001/payments`, {
+    amount: "500.00",
+    currency: "USD",
+    received_on: "2025-02-05",
+    reference: "too much",
+  });
+};
+
 const acts: readonly Act[] = [
   {
     name: "usage is received, and draws units",
@@ -297,6 +312,62 @@ const acts: readonly Act[] = [
     run: (place, { invoice }) =>
       place.ask("POST", `${acme}/invoices/${invoice}/write-off`, { reason: "insolvent" }),
     least: 8,
+  },
+  {
+    name: "a debit note is written",
+    run: (place, { invoice, line }) =>
+      place.ask("POST", `${acme}/invoices/${invoice}/debit-notes`, {
+        reason: "the offer said more",
+        lines: [{ line_no: Number(line), amount: "5.00", description: "as offered" }],
+      }),
+    least: 8,
+  },
+  {
+    name: "late usage goes onto a note of its own",
+    prepare: (place) => lateUsage(place, "own_document"),
+    run: (place) => place.ask("POST", `${account}/late-usage/issue`),
+    least: 10,
+  },
+  {
+    name: "late usage is noticed and goes out by the clock",
+    prepare: (place) => lateUsage(place, "own_document"),
+    at: "2025-02-09T00:00:00Z",
+    run: async (place) => {
+      await place.job("bill-late-usage");
+      await place.ask("POST", `${account}/late-usage/issue`);
+    },
+    least: 15,
+  },
+  {
+    name: "held late usage is approved",
+    prepare: async (place) => {
+      await lateUsage(place, "hold");
+      await place.job("bill-late-usage");
+      const { data } = (await place.ask("GET", `${acme}/late-usage`)) as { data: { id: string }[] };
+      return { late: data[0]?.id ?? "" };
+    },
+    run: (place, { late }) =>
+      place.ask("POST", `${acme}/late-usage/${late}/approve`, {
+        as: "own_document",
+        reason: "checked",
+      }),
+    least: 10,
+  },
+  {
+    name: "the next invoice takes the account's credit",
+    prepare: async (place) => {
+      await overpay(place);
+      await send(place, [sms("e9", "2025-02-04T00:00:00Z", "900")]);
+    },
+    at: "2025-03-05T00:00:00Z",
+    run: (place) => place.ask("POST", `${account}/invoices`, { period: "2025-02-10T00:00:00Z" }),
+    least: 15,
+  },
+  {
+    name: "credit is refunded",
+    prepare: (place) => overpay(place),
+    run: (place) => place.ask("POST", `${account}/credit/refunds`, { reason: "asked for" }),
+    least: 6,
   },
   {
     name: "a payment is taken in",

@@ -1,4 +1,6 @@
 import { expect } from "vitest";
+import { decideCredit } from "../../src/domain/corrections/index.ts";
+import type { IssuedContent } from "../../src/domain/invoicing/index.ts";
 import {
   calculateTax,
   decideTax,
@@ -98,6 +100,60 @@ oracle<{ fees_cents: number[]; coupon_percent: string }, { per_fee_cents: number
     );
   },
 );
+
+oracle<
+  { lines: number[]; coupon_percent: number; tax_percent: number; credit_lines?: number[] },
+  {
+    subtotal?: number;
+    discount?: number;
+    tax: number;
+    total: number;
+    lines_after_tax?: number[];
+  }
+>("credit_note.partial_minor", ({ input, expected }) => {
+  const fees = input.lines.map((minor) => money(USD, BigInt(minor)));
+  const percent = decimal(String(input.coupon_percent));
+  const off = stackDiscounts(sumMoney(USD, fees), [{ kind: "percent", percent }]);
+  const spread = spreadDiscount(fees, off);
+  const charged = fees.map((fee, i) => money(USD, fee.minor - (spread[i] as Money).minor));
+  const rate = String(input.tax_percent);
+  if (!input.credit_lines) {
+    const invoice = calculateTax(
+      USD,
+      charged.map((amount) => standard(amount, rate)),
+    );
+    expect(
+      [sumMoney(USD, fees), off, invoice.tax, invoice.gross].map(({ minor }) => Number(minor)),
+    ).toEqual([expected.subtotal, expected.discount, expected.tax, expected.total]);
+    return;
+  }
+  // The lines of the document as they were charged, and what a credit note on some of them gives back.
+  const period = { starts_at: "2025-01-01T00:00:00Z", ends_at: "2025-02-01T00:00:00Z" };
+  const lines = charged.map((amount, i) => ({
+    line_no: i + 1,
+    sku: `SKU-${i}`,
+    description: "",
+    amount: formatMoney(amount),
+    period,
+  }));
+  const content = { id: "inv_1", number: "INV-1", currency: "USD", lines } as unknown;
+  const decision = decideCredit(content as IssuedContent, new Map(), {
+    kind: "lines",
+    lines: input.credit_lines.map((i) => ({ lineNo: i + 1, amount: null })),
+  });
+  if (decision.kind !== "credit") throw new Error(decision.kind);
+  const note = calculateTax(
+    USD,
+    decision.lines.map(({ amount }) => standard(amount, rate)),
+  );
+  expect([Number(note.tax.minor), Number(note.gross.minor)]).toEqual([
+    expected.tax,
+    expected.total,
+  ]);
+  expect(note.lines.map(({ net, tax }) => Number(net.minor + tax.minor))).toEqual(
+    expected.lines_after_tax,
+  );
+});
 
 oracle<{ lines: string[]; amount_off: string }, { lines: string[] }>(
   "discount.fixed_allocation",

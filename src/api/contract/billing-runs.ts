@@ -27,6 +27,19 @@ export const BillingRunView = z
         }),
       )
       .openapi({ description: "How many account periods stand at which step, and how." }),
+    steps: z
+      .array(
+        z.strictObject({
+          step: z.enum(runSteps),
+          passed: z.number().int(),
+          blocked: z.number().int(),
+          waiting: z.number().int(),
+        }),
+      )
+      .openapi({
+        description:
+          "The five steps in order: how many account periods have passed each, are blocked at it, or wait for it.",
+      }),
     collected_at: InstantText.nullable(),
     closed_at: InstantText.nullable(),
   })
@@ -83,6 +96,7 @@ export const billingRunView = ({
   run,
   status,
   counts,
+  steps,
 }: RunReport): z.input<typeof BillingRunView> => ({
   id: run.runId,
   object: "billing_run",
@@ -92,6 +106,7 @@ export const billingRunView = ({
   status,
   created_by: run.createdBy,
   counts: counts.map((one) => ({ ...one })),
+  steps: steps.map((one) => ({ ...one })),
   collected_at: run.collectedAt === null ? null : formatInstant(run.collectedAt),
   closed_at: run.closedAt === null ? null : formatInstant(run.closedAt),
 });

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import type { DraftContent } from "../../domain/invoicing/index.ts";
+import { type DraftContent, lateRoutes, lineBases } from "../../domain/invoicing/index.ts";
 import type { LineExplanation } from "../../flows/explain-invoice-line.ts";
 import type { Preview } from "../../flows/preview-invoice.ts";
 import { checkNames, type Verification } from "../../flows/verify-invoice.ts";
@@ -53,7 +53,7 @@ export const LineView = z
     cause: z.string().openapi({
       description: "What is charged: equal causes are the same debt, on whatever document.",
     }),
-    basis: z.enum(["charge", "restatement", "concession"]),
+    basis: z.enum(lineBases),
     usage_type: z.string(),
     sku: z.string(),
     description: z.string(),
@@ -69,6 +69,16 @@ export const LineView = z
       .openapi({ description: "Null while the tax cannot be decided." }),
     segments: z.array(SegmentView),
     measured: z.array(MeasuredView),
+    cites: z
+      .strictObject({
+        event_count: z.string(),
+        first: z.array(z.strictObject({ source: z.string(), id: z.string() })),
+      })
+      .optional()
+      .openapi({
+        description:
+          "On a note about late or corrected usage: the events behind it. `explain` lists them all.",
+      }),
   })
   .openapi("InvoiceLine");
 
@@ -182,6 +192,21 @@ const documentShape = {
   watermark: z.strictObject({
     seq: z.string().openapi({ description: "The last event of the account that was looked at." }),
   }),
+  left_out: z
+    .array(
+      z.strictObject({
+        cause: z.string(),
+        period: PeriodView,
+        quantity: Exact,
+        amount: Amount,
+        because: z.enum(lateRoutes),
+      }),
+    )
+    .optional()
+    .openapi({
+      description:
+        "Late usage that was known and is not on this document, and where it goes: it is held, has a note of its own, or waits for the next invoice.",
+    }),
 };
 
 export const UpcomingInvoiceView = z
@@ -231,6 +256,10 @@ export const FullInvoiceView = InvoiceView.extend({
       .strictObject({ id: z.string(), number: z.string(), issued_on: z.string().optional() })
       .optional(),
     reason: z.string().optional(),
+    account_credit: z
+      .strictObject({ applied: Amount, due: Amount })
+      .optional()
+      .openapi({ description: "What the account's credit settled at issue, and what is left." }),
   }),
 }).openapi("FullInvoice");
 
@@ -314,6 +343,25 @@ export const CreditBody = z
     }),
   })
   .openapi("NewCreditNote");
+
+export const DebitBody = z
+  .strictObject({
+    reason: Reason,
+    reason_code: z.enum(["billing_error", "price_difference", "agreed", "other"]).default("other"),
+    lines: z
+      .array(
+        z.strictObject({
+          line_no: z.number().int().min(1).openapi({
+            description: "The line of the invoice that it adds to: its SKU, period and tax.",
+          }),
+          amount: DecimalText.openapi({ description: "Above zero, before tax." }),
+          description: z.string().trim().min(1).max(200),
+        }),
+      )
+      .min(1)
+      .max(1000),
+  })
+  .openapi("NewDebitNote");
 
 const contentView = (content: DraftContent) =>
   structuredClone(content) as unknown as z.input<z.ZodObject<typeof documentShape>>;

@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import {
   aggregations,
   filterOps,
+  lateUsagePolicies,
   meterRoundings,
   meterStatuses,
   writeMeter,
@@ -58,6 +59,10 @@ const definition = {
   sample_seconds: z.int().optional(),
   missing_samples_are_zero: z.boolean().optional(),
   rounding: RoundingShape.optional(),
+  late_usage: z.enum(lateUsagePolicies).optional().openapi({
+    description:
+      "What becomes of usage that arrives after the invoice of its period: a line on the next invoice, the same with credit notes for what is owed less, a debit or credit note of its own, or nothing until it is approved.",
+  }),
   status: z.enum(meterStatuses),
 };
 

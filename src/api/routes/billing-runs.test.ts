@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type TestApi, testApi } from "../../../test/harness/api.ts";
+import { instant, shift } from "../../kit/time.ts";
 import { aCatalog, writeUsage } from "../../../test/harness/billing.ts";
 
 let api: TestApi;
@@ -48,6 +49,59 @@ test("a run parks whom it cannot prove, and an operator goes on with a reason th
     status: "issued",
     overrides: [{ kind: "mismatch", reason: "counted by hand" }],
   });
+  // What went out is what the raw events say, and it verifies.
+  const issued = await api.get("/v1/organizations/acme/invoices/INV-000001");
+  expect(issued.json.total.amount).toBe("1.00");
+  const verified = await api.post("/v1/organizations/acme/invoices/INV-000001/verify", undefined);
+  expect(verified.json.is_match, verified.text).toBe(true);
+  const audit = await api.get("/v1/organizations/acme/audit?target_kind=account");
+  expect(audit.json.data).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({
+        action: "usage.rollups_mended",
+        reason: "counted by hand",
+        after: { count: 1, first: ["calls 2025-01-10T00:00:00.000Z {}: 100 from 1 events"] },
+      }),
+    ]),
+  );
+});
+
+test("a meter that was steady and stopped sending blocks the run by name, until somebody says why", async () => {
+  await writeUsage(
+    api.env,
+    { orgId: api.organization.id, accountId: api.accountId, projectId: api.projectId },
+    Array.from({ length: 240 }, (_, hour) => ({
+      time: shift(instant("2025-02-10T00:30:00Z"), hour * 3_600_000_000),
+      type: "call",
+      data: { n: "1" },
+    })),
+    () => ({ calls: "1" }),
+  );
+  api.env.at("2025-03-04T00:00:00Z");
+  const started = await api.post("/v1/billing-runs", {});
+  const run = `/v1/billing-runs/${started.json.id}`;
+  const { data } = (await api.get(`${run}/items?status=blocked`)).json;
+  expect(data).toMatchObject([
+    {
+      step: "collect",
+      blockers: [
+        {
+          kind: "stale_meter",
+          detail:
+            "meter calls was used steadily by acme-usd and sent nothing from 2025-02-19T23:30:00.000Z on: find out why, or override with the reason",
+        },
+      ],
+    },
+  ]);
+  const resumed = await api.post(`${run}/resume`, {
+    organization_id: api.organization.id,
+    account_id: api.accountId,
+    override: { kind: "stale_meter", reason: "the campaign is over" },
+  });
+  expect(resumed.json.status).toBe("closed");
+  // The month after is quiet from its first day, which is nothing new.
+  api.env.at("2025-04-04T00:00:00Z");
+  expect((await api.post("/v1/billing-runs", {})).json.status).toBe("closed");
 });
 
 test("customers have no billing runs", async () => {

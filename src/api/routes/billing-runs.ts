@@ -98,7 +98,7 @@ const resume = endpoint({
   group,
   summary: "Look at blocked account periods again, or go on in spite of a blocker",
   description:
-    "An override needs one account and a reason; both are kept with the run. A document that contradicts itself cannot be overridden.",
+    "An override needs one account and a reason; both are kept with the run. A document that contradicts itself cannot be overridden. Overriding a mismatch writes the account's rollups anew from the raw events, and issues what those say.",
   permission: "runs.write",
   params: RunParam,
   body: ResumeBody,

@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import type { CreditRequest } from "../../domain/corrections/index.ts";
 import { Problem } from "../../domain/refusals/index.ts";
 import { creditInvoice, voidInvoice, writeOffInvoice } from "../../flows/correct-invoice.ts";
+import { debitInvoice } from "../../flows/debit-invoice.ts";
 import { explainInvoiceLine } from "../../flows/explain-invoice-line.ts";
 import { issueInvoice } from "../../flows/issue-invoice.ts";
 import { documentForms, renderDocument } from "../../flows/render-document.ts";
@@ -16,6 +17,7 @@ import { findInvoice, pageInvoices } from "../../store/invoices.ts";
 import { idOrSlug, InstantIn, PageQuery, page, pageOf, positionOf } from "../contract/common.ts";
 import {
   CreditBody,
+  DebitBody,
   ExplanationView,
   explanationView,
   FullInvoiceView,
@@ -220,18 +222,57 @@ const credit = endpoint({
   },
 });
 
+const debit = endpoint({
+  method: "POST",
+  path: `${organization}/invoices/{invoice}/debit-notes`,
+  id: "debitInvoice",
+  group,
+  summary: "Charge more on an issued invoice",
+  description:
+    "What is owed more by agreement or for a mistake, on a debit note: a document of its own number, due and paid like an invoice. Usage that came in late needs none: see late usage.",
+  permission: "corrections.write",
+  params: InvoiceParam,
+  body: DebitBody,
+  response: FullInvoiceView,
+  success: 201,
+  problems: [
+    "invoice_contradicted",
+    "invoice_line_not_found",
+    "invoice_not_found",
+    "invoice_paid_by_another",
+    "invoice_status_conflict",
+  ],
+  run: async (env, { organization: { id }, params, body, author, now }) => {
+    const of = await getInvoice(env, id, params.invoice);
+    const order = {
+      orgId: id,
+      invoice: of.invoiceId,
+      request: body.lines.map((line, i) => ({
+        lineNo: line.line_no,
+        amount: positiveMoney(line.amount, of.total.currency, `/lines/${i}/amount`),
+        description: line.description,
+      })),
+      reason: body.reason,
+      reasonCode: body.reason_code,
+    };
+    return fullInvoiceView(await debitInvoice(env, order, author, now));
+  },
+});
+
+export function positiveMoney(text: string, code: Currency, pointer: string): Money {
+  const fault = (detail: string) =>
+    new Problem("request_not_valid", detail, { faults: [{ pointer, detail }] });
+  if (!isPositive(decimal(text))) throw fault("write an amount above zero");
+  try {
+    return parseMoney(text, code);
+  } catch (error) {
+    if (error instanceof RangeError) throw fault(error.message);
+    throw error;
+  }
+}
+
 function creditRequest(body: z.output<typeof CreditBody>, code: Currency): CreditRequest {
-  const read = (text: string, pointer: string): Money => {
-    const fault = (detail: string) =>
-      new Problem("request_not_valid", detail, { faults: [{ pointer, detail }] });
-    if (!isPositive(decimal(text))) throw fault("write an amount above zero");
-    try {
-      return parseMoney(text, code);
-    } catch (error) {
-      if (error instanceof RangeError) throw fault(error.message);
-      throw error;
-    }
-  };
+  const read = (text: string, pointer: string): Money => positiveMoney(text, code, pointer);
   if (body.amount !== undefined) return { kind: "amount", amount: read(body.amount, "/amount") };
   if (body.section !== undefined) return { kind: "section", account: body.section };
   if (body.lines === undefined) return { kind: "all" };
@@ -258,6 +299,7 @@ const takeBack = endpoint({
   response: InvoiceView,
   problems: [
     "corrections_exist",
+    "credit_used",
     "invoice_not_found",
     "invoice_paid_by_another",
     "invoice_status_conflict",
@@ -338,6 +380,7 @@ export const invoiceRoutes: readonly Endpoint[] = [
   verify,
   download,
   credit,
+  debit,
   takeBack,
   writeOff,
 ];

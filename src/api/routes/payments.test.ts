@@ -110,19 +110,58 @@ test("R-137: unpaid after the due date, 1.5% a month of what is open is a line o
 
   const may = await issue("05", "2025-06-04T00:00:00Z");
   expect(may.document.lines).toMatchObject([
-    { sku: "LATE-FEE", amount: "1.50", description: "Late fee: INV-000003, month 1" },
+    { sku: "LATE-FEE", amount: "1.49", description: "Late fee: INV-000003, month 1" },
   ]);
   expect(may.document.lines[0].segments[0].because).toBe(
-    "1.5% of 100.00 open on 2025-05-05, due 2025-05-04",
+    // What was paid too much in March was taken by this one.
+    "1.5% of 99.00 open on 2025-05-05, due 2025-05-04",
   );
+  await pay("INV-000005", "1.49", "2025-06-20", "fee 1");
   const june = await issue("06", "2025-07-04T00:00:00Z");
-  expect(june.document.lines).toMatchObject([{ sku: "LATE-FEE", amount: "0.60" }]);
+  expect(june.document.lines).toMatchObject([{ sku: "LATE-FEE", amount: "0.59" }]);
 
-  await pay("INV-000003", "40.00", "2025-07-06", "wire 6");
+  await pay("INV-000003", "39.00", "2025-07-04", "wire 6");
+  await pay("INV-000006", "0.59", "2025-07-04", "fee 2");
   for (const number of ["INV-000005", "INV-000006"]) {
     const verified = await api.post(`${base}/invoices/${number}/verify`, undefined);
     expect(verified.json.match ?? verified.json.is_match, verified.text).toBe(true);
   }
+});
+
+test("what is under dispute when a month begins bears no late fee, and does again once the dispute is decided", async () => {
+  await writeUsage(
+    api.env,
+    { orgId: api.organization.id, accountId: api.accountId, projectId: api.projectId },
+    [{ time: "2025-07-10T00:00:00Z", type: "call", data: { n: "10000" } }],
+    () => ({ calls: "10000" }),
+  );
+  const july = await issue("07", "2025-08-04T00:00:00Z");
+  expect(july.document.lines.map((line: { sku: string }) => line.sku)).toContain("API");
+  const { line_no } = july.document.lines.find((line: { sku: string }) => line.sku === "API");
+  api.env.at("2025-08-10T00:00:00Z");
+  const { json: dispute } = await api.post(`${base}/invoices/${july.number}/disputes`, {
+    line_no,
+    amount: "40.00",
+    message: "not ours",
+  });
+  // Due 3 September. On the 4th 60.00 of it are asked for; a month later, after the decision, all.
+  api.env.at("2025-09-20T00:00:00Z");
+  await api.post(`${base}/disputes/${dispute.id}/review`, undefined);
+  const decided = await api.post(`${base}/disputes/${dispute.id}/resolve`, {
+    outcome: "reject",
+    message: "it was yours",
+  });
+  expect(decided.json.status, decided.text).toBe("rejected");
+  const feesOf = async (month: string, at: string) => {
+    const { document, number } = await issue(month, at);
+    const verified = await api.post(`${base}/invoices/${number}/verify`, undefined);
+    expect(verified.json.is_match, verified.text).toBe(true);
+    return document.lines
+      .filter((line: { description: string }) => line.description.includes(july.number))
+      .map((line: { amount: string }) => line.amount);
+  };
+  expect(await feesOf("09", "2025-10-04T00:00:00Z")).toEqual(["0.90"]);
+  expect(await feesOf("10", "2025-11-04T00:00:00Z")).toEqual(["1.50"]);
 });
 
 test("a customer sees the balance and records nothing; another currency and nothing at all are refused", async () => {

@@ -44,6 +44,14 @@ export type MeterRounding = {
 };
 
 /**
+ * What becomes of usage that arrives after the invoice of its period was issued. `next_invoice`: a line on the next one.
+ * `credit_note`: the same, but what is owed less is given back at once by a credit note. `own_document`: a debit or a credit
+ * note of its own. `hold`: nothing, until somebody with the right to do so has approved it.
+ */
+export const lateUsagePolicies = ["next_invoice", "credit_note", "own_document", "hold"] as const;
+export type LateUsagePolicy = (typeof lateUsagePolicies)[number];
+
+/**
  * What is counted and how. Key, event type, aggregation, unit and value never change once published; dimensions may only
  * grow. No price.
  */
@@ -67,6 +75,8 @@ export type Meter = {
   readonly sampleSeconds?: number;
   readonly missingSamplesAreZero?: boolean;
   readonly rounding?: MeterRounding;
+  /** Left out: as the account has it. Documents say what they left for later, so it may change at any time. */
+  readonly lateUsage?: LateUsagePolicy;
   readonly status: MeterStatus;
 };
 
@@ -89,6 +99,7 @@ export function writeMeter(meter: Meter): Record<string, unknown> {
       missing_samples_are_zero: meter.missingSamplesAreZero,
     }),
     ...(meter.rounding && { rounding: { ...meter.rounding } }),
+    ...(meter.lateUsage && { late_usage: meter.lateUsage }),
     status: meter.status,
   };
 }
@@ -115,6 +126,7 @@ const fields = new Set([
   "sample_seconds",
   "missing_samples_are_zero",
   "rounding",
+  "late_usage",
   "status",
 ]);
 
@@ -168,6 +180,8 @@ export function readMeter(document: unknown): MeterReading {
   if (missingSamplesAreZero && sampleSeconds === undefined)
     fail("/missing_samples_are_zero", "only samples of a declared sample_seconds can be missing");
   const rounding = readRounding(document["rounding"], fail);
+  const lateUsage =
+    document["late_usage"] === undefined ? undefined : choice("late_usage", lateUsagePolicies);
 
   const meter: Meter = {
     key,
@@ -184,6 +198,7 @@ export function readMeter(document: unknown): MeterReading {
     ...(sampleSeconds !== undefined && { sampleSeconds }),
     ...(missingSamplesAreZero !== undefined && { missingSamplesAreZero }),
     ...(rounding && { rounding }),
+    ...(lateUsage && { lateUsage }),
     status: choice("status", meterStatuses, "published"),
   };
   return faults.length > 0 ? { faults } : { meter };

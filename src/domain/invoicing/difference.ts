@@ -21,11 +21,20 @@ export type Existing = {
   readonly segments: readonly Segment[];
 };
 
+/**
+ * Why a line is there. `charge`: the first time its cause is billed. `restatement`: the difference to what was billed before.
+ * `concession` and `agreed`: decided by people, for less and for more; they say nothing about what usage comes to.
+ */
+export const lineBases = ["charge", "restatement", "concession", "agreed"] as const;
+export type LineBasis = (typeof lineBases)[number];
+
+export const followsFromUsage = (basis: LineBasis): boolean =>
+  basis === "charge" || basis === "restatement";
+
 /** One line of a document: a charge, or what must be added to or taken off the charges before it. */
 export type Line = {
   readonly cause: string;
-  /** `charge`: the first time this cause is billed. `restatement`: the difference to what was billed before. */
-  readonly basis: "charge" | "restatement" | "concession";
+  readonly basis: LineBasis;
   readonly usageType: UsageType;
   readonly skuCode: string;
   readonly description: string;
@@ -39,6 +48,13 @@ export type Line = {
   readonly measured: readonly Measured[];
   /** On a consolidated document: the account that the line is about. */
   readonly section?: string | undefined;
+  readonly cites?: Cited;
+};
+
+/** Events that a line names as its reason: how many, and which came first. */
+export type Cited = {
+  readonly event_count: string;
+  readonly first: readonly { readonly source: string; readonly id: string }[];
 };
 
 /**

@@ -2,9 +2,10 @@ import { formatDecimal } from "../../kit/decimal.ts";
 import { formatMoney, isPostable, type Money, sumMoney } from "../../kit/money.ts";
 import { dayAt, formatInstant, type Instant, type Period } from "../../kit/time.ts";
 import type { Charge } from "./charges.ts";
-import { differences, type Existing, type Line } from "./difference.ts";
+import { type Cited, differences, type Existing, type Line } from "./difference.ts";
 import { periodName } from "./due.ts";
 import type { BindingUsed, InvoicedAccount, Offer, PriceVersion } from "./facts.ts";
+import type { LateRoute, LeaveOut } from "./late.ts";
 import { pipelineVersion } from "./pipeline.ts";
 import {
   type AccountingTax,
@@ -34,6 +35,8 @@ export type DraftFacts = {
   readonly bindings: readonly BindingUsed[];
   readonly parties: Parties;
   readonly watermark: Watermark;
+  /** Differences that are seen and left to another document. Left out: none are. */
+  readonly leaveOut?: LeaveOut | undefined;
 };
 
 export type Draft = {
@@ -44,12 +47,17 @@ export type Draft = {
   readonly tax: Money;
   readonly total: Money;
   readonly watermark: Watermark;
+  /** Differences that go another way than this document. */
+  readonly elsewhere: readonly Elsewhere[];
   /** Why it must not be issued: the tax cannot be decided, or an amount is more than can be posted. */
   readonly obstacle: string | null;
   readonly content: DraftContent;
   /** On a consolidated document: what each account whose money it asks for keeps beside it, in the order of the sections. */
   readonly statements?: readonly Draft[];
 };
+
+/** A difference that is not on the document although it was seen, and the way by which it goes. */
+export type Elsewhere = { readonly line: Line; readonly because: LateRoute };
 
 /** The document in its outward form: strings only, complete by itself. What is stored, hashed and shown. */
 export type DraftContent = {
@@ -93,6 +101,16 @@ export type DraftContent = {
   readonly meters: readonly unknown[];
   readonly bindings: readonly { project: string; binding: string; effective_from: string }[];
   readonly watermark: { readonly seq: string };
+  /** Differences of older periods that were known and are not on this document. */
+  readonly left_out?: readonly ContentLeftOut[];
+};
+
+export type ContentLeftOut = {
+  readonly cause: string;
+  readonly period: ContentPeriod;
+  readonly quantity: string;
+  readonly amount: string;
+  readonly because: LateRoute;
 };
 
 export type ContentPeriod = { readonly starts_at: string; readonly ends_at: string };
@@ -127,6 +145,8 @@ export type ContentLine = {
   readonly tax: LineTax | null;
   readonly segments: readonly ContentSegment[];
   readonly measured: readonly ContentMeasured[];
+  /** On a note about late usage: the events that made the difference, the first few of them by name. */
+  readonly cites?: Cited;
 };
 
 export type ContentSegment = {
@@ -158,10 +178,17 @@ export type ContentPrice = {
 
 /** Turn facts into a document: the differences as lines, their sum, and everything needed to check it in ten years. */
 export function draft(facts: DraftFacts): Draft {
-  const lines = differences(facts.expected, facts.existing, facts.account.currency)
+  const all = differences(facts.expected, facts.existing, facts.account.currency)
     .map((line) => named(line, facts))
     .toSorted(byPeriodThenSku(facts.period));
-  return assemble(facts, lines);
+  const lines: Line[] = [];
+  const elsewhere: Elsewhere[] = [];
+  for (const line of all) {
+    const because = facts.leaveOut?.(line);
+    if (because === undefined) lines.push(line);
+    else elsewhere.push({ line, because });
+  }
+  return assemble(facts, lines, elsewhere);
 }
 
 function tooLarge(amounts: readonly Money[]): string | null {
@@ -171,8 +198,9 @@ function tooLarge(amounts: readonly Money[]): string | null {
 
 /** A document of lines that were decided elsewhere: the sums, the tax, and what the lines quote. */
 export function assemble(
-  facts: Omit<DraftFacts, "expected" | "existing">,
+  facts: Omit<DraftFacts, "expected" | "existing" | "leaveOut">,
   lines: readonly Line[],
+  elsewhere: readonly Elsewhere[] = [],
 ): Draft {
   const { account, period, watermark } = facts;
   const subtotal = sumMoney(
@@ -191,6 +219,7 @@ export function assemble(
     tax,
     total,
     watermark,
+    elsewhere,
     obstacle:
       taxed.obstacle ??
       (accounting.kind === "missing" ? accounting.because : null) ??
@@ -230,6 +259,7 @@ export function assemble(
         })),
       ),
       watermark: { seq: watermark.seq.toString() },
+      ...(elsewhere.length > 0 ? { left_out: elsewhere.map(contentLeftOut) } : {}),
     },
   };
 }
@@ -293,8 +323,17 @@ function contentLine(line: Line, index: number, tax: LineTax | null): ContentLin
         quantity: formatDecimal(part.quantity),
       }))
       .toSorted((a, b) => compareText(measuredKey(a), measuredKey(b))),
+    ...(line.cites ? { cites: line.cites } : {}),
   };
 }
+
+const contentLeftOut = ({ line, because }: Elsewhere): ContentLeftOut => ({
+  cause: line.cause,
+  period: contentPeriod(line.period),
+  quantity: formatDecimal(line.quantity),
+  amount: formatMoney(line.amount),
+  because,
+});
 
 const measuredKey = (part: ContentMeasured): string =>
   `${part.period.starts_at}|${part.project}|${part.dimensions}`;

@@ -2,7 +2,7 @@ import type { Currency } from "../../kit/currency.ts";
 import type { Decimal } from "../../kit/decimal.ts";
 import type { Instant, Period } from "../../kit/time.ts";
 import type { PricedTerms } from "../accounts/index.ts";
-import type { Meter, Price } from "../catalog/index.ts";
+import type { LateUsagePolicy, Meter, Price } from "../catalog/index.ts";
 import type { BillingCalendar } from "./due.ts";
 
 /** The account as it stands on the paper. */
@@ -19,14 +19,11 @@ export type InvoicedAccount = {
   readonly legalEntity: string;
   /** Hours after a period's end in which late events still change its draft. */
   readonly finalizationHours: number;
-  /** What becomes of usage that arrives after that. */
+  /** What becomes of usage that arrives after that, where its meter does not say. */
   readonly lateUsage: LateUsagePolicy;
   /** Whether a period without any charge is put on paper all the same. */
   readonly zeroInvoices: boolean;
 };
-
-const lateUsagePolicies = ["next_invoice", "own_document", "hold"] as const;
-export type LateUsagePolicy = (typeof lateUsagePolicies)[number];
 
 /** One published price, from when it holds until the next one of its book and SKU does. */
 export type PriceVersion = {

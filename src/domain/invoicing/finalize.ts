@@ -38,7 +38,12 @@ export type IssuedContent = DraftContent & {
     | { readonly id: string; readonly number: string; readonly issued_on?: Day }
     | undefined;
   readonly reason?: string | undefined;
+  /** What of the total the account's credit has settled as it was issued, and what is left to pay. */
+  readonly account_credit?: { readonly applied: string; readonly due: string } | undefined;
 };
+
+/** What a document says beside its lines. */
+export type Notes = Pick<IssuedContent, "corrects" | "reason" | "account_credit">;
 
 export type Issued = {
   readonly invoiceId: string;
@@ -59,7 +64,7 @@ export function finalize(
   draft: Draft,
   as: { invoiceId: string; kind: DocumentKind; series: Series; n: bigint },
   now: Instant,
-  note: Pick<IssuedContent, "corrects" | "reason"> = {},
+  note: Notes = {},
 ): Issued {
   const issuedOn = dayAt(now, draft.account.calendar.timeZone);
   const dueOn = addDays(issuedOn, draft.account.netDays);

@@ -11,7 +11,14 @@ export {
 } from "./charges.ts";
 export { compareContents, type Mismatch } from "./compare.ts";
 export { consolidate, type SectionOf, withSections } from "./consolidate.ts";
-export { differences, type Existing, type Line } from "./difference.ts";
+export {
+  type Cited,
+  differences,
+  followsFromUsage,
+  lineBases,
+  type Existing,
+  type Line,
+} from "./difference.ts";
 export {
   assemble,
   type ContentLine,
@@ -24,6 +31,7 @@ export {
   type DraftContent,
   type DraftFacts,
   draft,
+  type Elsewhere,
   isEmpty,
   type Watermark,
 } from "./draft.ts";
@@ -40,9 +48,11 @@ export {
   finalizeStatement,
   type Issued,
   type IssuedContent,
+  type Notes,
   type Stage,
   stageOf,
 } from "./finalize.ts";
+export { type ApprovedLate, type LateRoute, lateRoute, lateRoutes, type LeaveOut } from "./late.ts";
 export { isAdditive, quantityOf } from "./measure.ts";
 export { type DocumentKind, type Series, seriesFor } from "./number.ts";
 export { bookChain, mergeVersions } from "./offers.ts";
@@ -69,4 +79,6 @@ export {
   type RunStep,
   runSteps,
   statusOf,
+  type StepCount,
+  stepCounts,
 } from "./run.ts";

@@ -27,10 +27,11 @@ export const ratePrimary: Rate = (slices) => {
   );
 };
 
-// A price that does not come from the book says where it comes from.
+// What a converted unit is per; and a price that does not come from the book says where it comes from.
 function because(segment: RatedSegment, slices: readonly PricedUsage[]): string {
-  const origin = slices.find(({ version }) => version.priceId === segment.version)?.version.origin;
-  return origin === undefined ? explain(segment) : `${explain(segment)}, by ${origin}`;
+  const version = slices.find((one) => one.version.priceId === segment.version)?.version;
+  const sentence = explain(segment, version?.price.conversion);
+  return version?.origin === undefined ? sentence : `${sentence}, by ${version.origin}`;
 }
 
 const wholeOf = (slices: readonly PricedUsage[]) => ({

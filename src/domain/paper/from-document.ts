@@ -37,10 +37,14 @@ export function paperOf(content: IssuedContent, extras: PaperExtras): Paper {
   const tax = parseMoney(content.tax, code);
   const net = minus(parseMoney(content.total, code), tax);
   // Nothing of a statement is due: who pays it is asked for it.
-  const prepaid = isStatement ? plus(net, tax) : (extras.prepaid ?? nothing(code));
+  const prepaid = isStatement
+    ? plus(net, tax)
+    : content.account_credit
+      ? parseMoney(content.account_credit.applied, code)
+      : (extras.prepaid ?? nothing(code));
 
   return {
-    kind: isCredit ? "credit_note" : isStatement ? "statement" : "invoice",
+    kind: content.kind,
     language,
     number: content.number,
     issuedOn: content.issued_on,

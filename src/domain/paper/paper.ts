@@ -93,7 +93,7 @@ export type AnnexRow = {
  * All sums are given, none is worked out again by a renderer.
  */
 export type Paper = {
-  readonly kind: "invoice" | "credit_note" | "statement";
+  readonly kind: "invoice" | "credit_note" | "debit_note" | "statement";
   readonly language: "en" | "de";
   readonly number: string;
   readonly issuedOn: Day;

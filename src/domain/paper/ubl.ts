@@ -47,6 +47,15 @@ export function ublObstacles(paper: Paper): string[] {
 /** Whether VAT has anything to do with the document; where not, no VAT id may be named (BR-O-02). */
 const hasVat = (paper: Paper): boolean => !paper.taxes.some((tax) => tax.category === "O");
 
+// UNTDID 1001, as far as EN 16931 has it.
+const typeCodes: Readonly<Record<Paper["kind"], string>> = {
+  invoice: "380",
+  credit_note: "381",
+  debit_note: "383",
+  // Never asked for: a statement has no electronic form (`ublObstacles`).
+  statement: "380",
+};
+
 /** The document in the member names of UBL 2.1, prefixes and attributes as the writer wants them ("cbc:ID@schemeID"). */
 export function paperAsUbl(paper: Paper): Record<string, unknown> {
   const money = (amount: Money) =>
@@ -77,8 +86,8 @@ export function paperAsUbl(paper: Paper): Record<string, unknown> {
     "cbc:ProfileID": profile,
     "cbc:ID": paper.number,
     "cbc:IssueDate": paper.issuedOn,
-    ...(paper.dueOn && paper.kind === "invoice" ? { "cbc:DueDate": paper.dueOn } : {}),
-    "cbc:InvoiceTypeCode": paper.kind === "credit_note" ? "381" : "380",
+    ...(paper.dueOn && paper.kind !== "credit_note" ? { "cbc:DueDate": paper.dueOn } : {}),
+    "cbc:InvoiceTypeCode": typeCodes[paper.kind],
     ...(paper.notes.length > 0 ? { "cbc:Note": [paper.notes.join(" ")] } : {}),
     "cbc:DocumentCurrencyCode": paper.currency,
     ...(paper.accounting ? { "cbc:TaxCurrencyCode": paper.accounting.currency } : {}),

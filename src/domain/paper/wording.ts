@@ -6,6 +6,7 @@ export type Wording = {
   readonly invoice: string;
   readonly creditNote: string;
   readonly statement: string;
+  readonly debitNote: string;
   readonly number: string;
   readonly issued: string;
   readonly due: string;
@@ -50,6 +51,7 @@ const en: Wording = {
   invoice: "Invoice",
   creditNote: "Credit note",
   statement: "Statement",
+  debitNote: "Debit note",
   number: "Number",
   issued: "Issued",
   due: "Due",
@@ -104,6 +106,7 @@ const de: Wording = {
   invoice: "Rechnung",
   creditNote: "Gutschrift (Rechnungskorrektur)",
   statement: "Aufstellung",
+  debitNote: "Nachbelastung",
   number: "Nummer",
   issued: "Rechnungsdatum",
   due: "Fällig am",
@@ -160,9 +163,21 @@ const de: Wording = {
   },
 };
 
+export const wordingOf = (language: Language): Wording => (language === "de" ? de : en);
+
 /** What a document is called. */
-export const titleOf = (words: Wording, kind: Paper["kind"]): string =>
-  kind === "statement" ? words.statement : kind === "invoice" ? words.invoice : words.creditNote;
+export function titleOf(words: Wording, kind: Paper["kind"]): string {
+  switch (kind) {
+    case "invoice":
+      return words.invoice;
+    case "credit_note":
+      return words.creditNote;
+    case "debit_note":
+      return words.debitNote;
+    case "statement":
+      return words.statement;
+  }
+}
 
 /** How the one is introduced whom it is about. */
 export const buyerTitleOf = (words: Wording, kind: Paper["kind"]): string =>
@@ -171,5 +186,3 @@ export const buyerTitleOf = (words: Wording, kind: Paper["kind"]): string =>
 /** What its last sum is called. */
 export const sumTitleOf = (words: Wording, kind: Paper["kind"]): string =>
   kind === "credit_note" ? words.amountCredited : words.amountDue;
-
-export const wordingOf = (language: Language): Wording => (language === "de" ? de : en);

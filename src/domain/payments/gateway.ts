@@ -7,6 +7,8 @@ import type { Money } from "../../kit/money.ts";
 export type PaymentGateway = {
   readonly name: string;
   charge(request: ChargeRequest): Promise<ChargeOutcome>;
+  /** Send money back to the account's payer, once per key. */
+  refund(request: ChargeRequest): Promise<ChargeOutcome>;
   /** What became of an earlier request with this key; undefined when the processor never got it. */
   find(key: string): Promise<ChargeOutcome | undefined>;
 };

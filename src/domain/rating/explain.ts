@@ -1,20 +1,34 @@
 import { type Decimal, formatDecimal as number } from "../../kit/decimal.ts";
 import { unreachable } from "../../kit/assert.ts";
+import type { UnitConversion } from "../catalog/index.ts";
 import type { Because, Segment, Step, TierBounds } from "./segments.ts";
 
-/** Why a segment is there, as one sentence without the final stop. */
-export function explain(segment: Segment): string {
+/**
+ * Why a segment is there, as one sentence without the final stop. With the conversion of its price it says what one priced unit
+ * is: 2,500 tokens priced per 1,000 are "2.5 at the same price per 1,000".
+ */
+export function explain(segment: Segment, conversion: UnitConversion | null = null): string {
   const quantity = number(segment.quantity);
   const units = number(segment.units);
-  return sentence(segment.because, { quantity, units });
+  return sentence(segment.because, { quantity, units, each: eachOf(conversion) });
 }
 
-function sentence(because: Because, { quantity, units }: { quantity: string; units: string }) {
+function eachOf(conversion: UnitConversion | null): string {
+  if (conversion === null || conversion.operation !== "divide") return "each";
+  if (conversion.calendar === "hours_in_month") return "per month";
+  const [whole = "", ...rest] = number(conversion.factor).split(".");
+  return `per ${[whole.replaceAll(/\B(?=(\d{3})+$)/g, ","), ...rest].join(".")}`;
+}
+
+function sentence(
+  because: Because,
+  { quantity, units, each }: { quantity: string; units: string; each: string },
+) {
   switch (because.kind) {
     case "flat_fee":
       return "one fee for the period, whatever was used";
     case "per_unit":
-      return `${quantity} at the same price each`;
+      return `${quantity} at the same price ${each}`;
     case "tier":
       return `the part of the quantity in ${tierText(because.tier)}`;
     case "tier_flat":

@@ -242,7 +242,7 @@ test("every rule says why it charges", () => {
       soundPrice({ model: "percentage", rate: "1", fixed_amount: "0.3" }),
       of("12", { events: decimal("2") }),
     ),
-  ].flatMap((rated) => rated.segments.map(explain));
+  ].flatMap((rated) => rated.segments.map((one) => explain(one)));
   expect(sentences).toEqual([
     "2 at the same price each",
     "what 2 lacks to the minimum of 5",
@@ -283,4 +283,17 @@ test("a statement carries version and slice of every segment", () => {
     price_version: "prc_1",
     period: { starts_at: "2025-01-01T00:00:00.000Z", ends_at: "2025-02-01T00:00:00.000Z" },
   });
+});
+
+test("a converted unit says what one of it is", () => {
+  const sentence = (conversion: object) => {
+    const price = soundPrice({ model: "per_unit", unit_amount: "1.50", conversion });
+    const [segment] = rate(price, of("2500")).segments;
+    return segment && explain(segment, price.conversion);
+  };
+  expect(sentence({ operation: "divide", factor: "1000" })).toBe("2.5 at the same price per 1,000");
+  expect(
+    sentence({ operation: "divide", factor: "hours_in_month", rounding: "half_away", digits: 6 }),
+  ).toBe("3.424658 at the same price per month");
+  expect(sentence({ operation: "multiply", factor: "2" })).toBe("5000 at the same price each");
 });

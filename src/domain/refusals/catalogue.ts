@@ -179,10 +179,22 @@ export const refusals = {
     title: "The document has corrections",
     advice: "A document that credit notes refer to cannot be voided; credit the rest instead.",
   },
+  credit_not_enough: {
+    title: "The account has less credit than that",
+    advice: "Ask for its balance, and credit what is to be given back first.",
+  },
+  credit_nothing_to_apply: {
+    title: "There is nothing to apply",
+    advice: "The account has no credit, or nothing of the document is open.",
+  },
   credit_too_large: {
     title: "More than is left to credit",
     advice:
       "A line can be credited up to what it charged, less what was credited before; the detail names both.",
+  },
+  credit_used: {
+    title: "What the document gave the account is used already",
+    advice: "Correct the documents that took it first.",
   },
   cursor_not_valid: {
     title: "The cursor was not made by this endpoint",
@@ -194,7 +206,8 @@ export const refusals = {
   },
   dispute_corrected: {
     title: "Corrected usage already gives this back",
-    advice: "Resolve the dispute as corrected: the next invoice carries the difference.",
+    advice:
+      "Resolve the dispute as corrected: the next invoice or a note of its own carries the difference.",
   },
   dispute_not_corrected: {
     title: "No correction of this line's usage has come in",
@@ -317,6 +330,22 @@ export const refusals = {
   key_too_wide: {
     title: "A key cannot give away more than it has",
     advice: "Leave out the permissions named in the detail, or ask somebody who holds them.",
+  },
+  late_usage_changed: {
+    title: "The late usage is not what it was",
+    advice: "Look at it again: the new figure waits for a decision.",
+  },
+  late_usage_not_found: {
+    title: "No such late usage",
+    advice: "Check the id, and that it belongs to this organization.",
+  },
+  late_usage_status_conflict: {
+    title: "The late usage does not wait for a decision",
+    advice: "Only what its meter holds, and nobody approved yet, can be approved or declined.",
+  },
+  late_usage_without_invoice: {
+    title: "There is no invoice that a note could correct",
+    advice: "Approve it for the next invoice.",
   },
   limit_reached: {
     title: "The limit does not allow this",

@@ -1,5 +1,5 @@
 import { type Decimal, decimalOf, divide, round } from "../../kit/decimal.ts";
-import { hour, type Instant } from "../../kit/time.ts";
+import { contains, day, hour, type Instant, type Period, shift } from "../../kit/time.ts";
 
 /** What is seen of a meter's events, by event time. */
 export type MeterPulse = {
@@ -31,3 +31,13 @@ function statusOf({ lastEventAt, busyHours }: MeterPulse, now: Instant): MeterHe
   if (now - lastEventAt < hour) return "live";
   return busyHours >= busyHoursMin ? "stale" : "idle";
 }
+
+/** When a meter of an account was last used, and in how many of the 24 hours before that. */
+export type LastHeard = { readonly lastAt: Instant; readonly busyHours: number };
+
+/**
+ * Whether a meter stopped sending within a period: it was used in half of the hours or more, and then nothing for the last day
+ * of the period and since. What was never steady is not missed, and a silence is reported in the period in which it began.
+ */
+export const fellSilent = ({ lastAt, busyHours }: LastHeard, period: Period): boolean =>
+  busyHours >= busyHoursMin && contains(period, lastAt) && lastAt < shift(period.endsAt, -day);
