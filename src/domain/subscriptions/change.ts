@@ -122,7 +122,7 @@ export function change(
     return refuse("in_the_past", "a change takes effect now or later, never earlier");
   if (wanted.kind !== "undo_cancel" && subscription.endsAt !== null && at > subscription.endsAt)
     return refuse("beyond_the_end", "the subscription ends before this change would take effect");
-  if (wanted.kind === "change_plan" && hasPlan(subscription, wanted, at))
+  if (wanted.kind === "change_plan" && hasPlan(subscription, wanted, now, at))
     return refuse(
       "same_plan",
       `the subscription has ${formatPlanRef(wanted.plan)} already; to drop a change that is scheduled, take it back`,
@@ -286,18 +286,21 @@ function cycleAfter(
 const without = (addOns: readonly PlanRef[], key: string): PlanRef[] =>
   addOns.filter((addOn) => addOn.plan !== key);
 
-/** Whether the change would leave everything as it is: the same version, in the same rhythm. */
+/** Whether the change asks for what is there now and will be there then: the same version, in the same rhythm. */
 function hasPlan(
   subscription: Subscription,
   wanted: Change & { kind: "change_plan" },
+  now: Instant,
   at: Instant,
 ): boolean {
-  const phase = phaseAt(subscription, at);
-  return (
-    phase !== undefined &&
-    formatPlanRef(phase.plan) === formatPlanRef(wanted.plan) &&
-    cycleAfter(phase.cycle, wanted, at) === phase.cycle
-  );
+  return [now, at].every((moment) => {
+    const phase = phaseAt(subscription, moment);
+    return (
+      phase !== undefined &&
+      formatPlanRef(phase.plan) === formatPlanRef(wanted.plan) &&
+      cycleAfter(phase.cycle, wanted, at) === phase.cycle
+    );
+  });
 }
 
 const hasAddOn = (subscription: Subscription, key: string, at: Instant): boolean =>
