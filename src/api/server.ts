@@ -37,7 +37,7 @@ export type App = {
    * endpoint that answers with JSON is left to `otherwise`, untouched.
    */
   listen(request: IncomingMessage, response: ServerResponse, otherwise: () => void): void;
-  /** Wait for what is still being written in the background. */
+  /** Wait for what is still at work or being written in the background. */
   settle(): Promise<void>;
   readonly gate: Gate;
 };
@@ -60,6 +60,7 @@ export function buildApp(env: Env, options: AppOptions = {}): App {
       : rateLimiter(options.ratePolicies ?? defaultRatePolicies);
   const router = new Hono<{ Bindings: { id: string; seen: Seen } }>();
   const { log } = options;
+  const running = new Set<Promise<void>>();
 
   const routes = new SmartRouter<Endpoint>({ routers: [new RegExpRouter(), new TrieRouter()] });
   for (const route of endpoints)
@@ -191,13 +192,20 @@ export function buildApp(env: Env, options: AppOptions = {}): App {
 
   return {
     gate,
-    settle: () => gate.settle(),
+    async settle() {
+      await Promise.all(running);
+      await gate.settle();
+    },
     fetch,
-    listen: (request, response, otherwise) =>
-      void answerPlainly(request, response, otherwise).catch((error: unknown) => {
-        log?.error({ err: error }, "an answer could not be written");
-        response.destroy();
-      }),
+    listen(request, response, otherwise) {
+      const work = answerPlainly(request, response, otherwise)
+        .catch((error: unknown) => {
+          log?.error({ err: error }, "an answer could not be written");
+          response.destroy();
+        })
+        .finally(() => running.delete(work));
+      running.add(work);
+    },
   };
 }
 

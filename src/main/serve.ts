@@ -1,4 +1,5 @@
 import { createServer, type Server as HttpServer } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
 import pino from "pino";
 import { buildApp } from "../api/server.ts";
@@ -23,9 +24,12 @@ export async function serve(env: Env, config: Config): Promise<Serving> {
   const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: false }));
   const app = buildApp(env, { version, log });
   const listener = getRequestListener((request) => app.fetch(request));
-  const server = createServer((request, response) =>
-    app.listen(request, response, () => void listener(request, response)),
-  );
+  let isStopping = false;
+  const server = createServer((request, response) => {
+    // A connection that is always busy would never close, and keep us from ending.
+    if (isStopping) response.shouldKeepAlive = false;
+    app.listen(request, response, () => void listener(request, response));
+  });
   await listen(server, config);
   const sender =
     config.mail &&
@@ -37,12 +41,14 @@ export async function serve(env: Env, config: Config): Promise<Serving> {
   return {
     address: addressOf(server, config.host),
     async stop() {
+      isStopping = true;
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
       const late = setTimeout(() => server.closeAllConnections(), patienceMs);
       await Promise.all([closed, sender?.stop()]);
       clearTimeout(late);
-      await app.settle();
+      // Whose connection was cut off is still at work, on a database that is about to go.
+      await Promise.race([app.settle(), sleep(patienceMs, undefined, { ref: false })]);
       log.flush();
     },
   };

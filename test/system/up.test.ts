@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { Agent, get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -64,6 +65,42 @@ test("up from nothing answers, ends at SIGTERM with 0, and leaves no process beh
   expect(err()).toContain("stopping; answering what came in");
   expect(isAlive(process_.pid as number)).toBe(false);
 });
+
+test("SIGTERM under load: every request that came in is answered, and connections that never rest do not keep it", async () => {
+  const { child: process_, address, err, ended } = await up();
+  const agent = new Agent({ keepAlive: true });
+  const statuses = new Map<number, number>();
+  let isOver = false;
+  const customers = Array.from({ length: 16 }, async () => {
+    while (!isOver) {
+      const status = await ask(agent, `${address}/openapi.json`);
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      // Nobody listens any more.
+      if (status === 0) return;
+    }
+  });
+  await sleep(300);
+  const from = performance.now();
+  process_.kill("SIGTERM");
+  expect(await ended).toBe(0);
+  isOver = true;
+  await Promise.all(customers);
+  agent.destroy();
+  expect(performance.now() - from).toBeLessThan(15_000);
+  expect([...statuses.keys()].toSorted()).toEqual([0, 200]);
+  expect(err()).not.toContain("request failed");
+});
+
+/** The status of the answer; 0 when the connection was refused. */
+const ask = (agent: Agent, address: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const request = get(address, { agent }, (answer) => {
+      answer.resume().on("end", () => resolve(answer.statusCode ?? -1));
+    });
+    request.on("error", (error: NodeJS.ErrnoException) =>
+      error.code === "ECONNREFUSED" || request.reusedSocket ? resolve(0) : reject(error),
+    );
+  });
 
 test("killed and started again, five times, it comes back with the same database", async () => {
   for (let round = 0; round < 5; round++) {
