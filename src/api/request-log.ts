@@ -21,6 +21,8 @@ export function logRequest(
   seen: Seen,
   ms: number,
 ): void {
+  const isFailure = status >= 500;
+  if (!isFailure && !log.isLevelEnabled("info")) return;
   const line = {
     request_id: id,
     method,
@@ -32,6 +34,6 @@ export function logRequest(
     organization: seen.organization?.id ?? null,
     ...(seen.error instanceof Problem ? { code: seen.error.code } : {}),
   };
-  if (status >= 500) log.error({ ...line, err: seen.error }, "request failed");
+  if (isFailure) log.error({ ...line, err: seen.error }, "request failed");
   else log.info(line, "request");
 }
