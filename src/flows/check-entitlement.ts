@@ -20,12 +20,14 @@ import { currency } from "../kit/currency.ts";
 import type { Decimal } from "../kit/decimal.ts";
 import { type Money, money } from "../kit/money.ts";
 import type { Instant } from "../kit/time.ts";
-import type { LimitKey, LimitRow } from "../store/limits.ts";
+import type { LimitKey, LimitRow } from "../store/limit-rows.ts";
 import type { Env } from "./env.ts";
 import { readLimits } from "./limit-desk.ts";
 import {
-  catalogOf,
+  type IncludedUse,
   includedAnswer,
+  includedUse,
+  isSoldInBatches,
   isSoldInPlans,
   type LimitInForce,
   offerFor,
@@ -73,18 +75,77 @@ export async function answerOne(
   now: Instant,
 ): Promise<Answer> {
   if (!row) return denied;
+  return answerFrom(question, row, await readMore(env, question, row, now), now);
+}
+
+/** What an answer needs that is not in the row: the invoice of the running period, and usage that a plan includes. */
+export type More = {
+  readonly credit: Money | null;
+  readonly cap: { readonly limit: Money; readonly spent: Money; readonly held: Money } | null;
+  readonly included: IncludedUse | null;
+};
+const nothingMore: More = { credit: null, cap: null, included: null };
+
+/** Nothing more when the row is enough, which it mostly is; undefined when something must be read. */
+export function moreAtOnce(
+  question: Question,
+  row: LimitInForce | undefined,
+  now: Instant,
+): More | undefined {
+  if (!row) return nothingMore;
+  const offer = offerFor(row);
+  const isBlocked = offer !== undefined && row.rights.blocked.has(offer.skuCode);
+  const isLimited = row.capMinor !== null || row.creditOnly;
+  if (isBlocked || (isLimited && costBeyond(question.quantity, row, offer, now) !== null))
+    return undefined;
+  return nothingMore;
+}
+
+/** All of it, enough for any quantity up to the one that is asked for. */
+export async function readMore(
+  env: Env,
+  question: Question,
+  row: LimitInForce | undefined,
+  now: Instant,
+): Promise<More> {
+  const found = moreAtOnce(question, row, now);
+  if (found || !row) return found ?? nothingMore;
+  const offer = offerFor(row);
+  const money =
+    costBeyond(question.quantity, row, offer, now) === null
+      ? nothingMore
+      : await moneyLimits(env, row, now);
+  return { ...money, included: await includedUse(env, row, offer, now) };
+}
+
+/** Prepaid units that are free; null where none are sold. */
+const freeUnits = (row: LimitInForce, offer: Offer | undefined): Units | null =>
+  row.hasGrants || offer !== undefined ? subtractUnits(row.available, row.heldUnits) : null;
+
+function costBeyond(
+  quantity: Units,
+  row: LimitInForce,
+  offer: Offer | undefined,
+  now: Instant,
+): Decimal | null {
+  const beyond = beyondUnits(quantity, freeUnits(row, offer));
+  return offer && hasUnits(beyond) ? costOf(offer, beyond, now) : null;
+}
+
+/** The answer that follows from the row and from `more`. */
+export function answerFrom(
+  question: Question,
+  row: LimitInForce | undefined,
+  more: More,
+  now: Instant,
+): Answer {
+  if (!row) return denied;
   const { feature, quantity } = question;
-  const { stored, catalog } = await catalogOf(env);
-  const offer = offerFor(stored, row);
-  const sold = row.hasGrants || offer !== undefined;
-  const units = sold ? { available: row.available, held: row.heldUnits } : null;
-  const free = units ? subtractUnits(units.available, units.held) : null;
-  const beyond = beyondUnits(quantity, free);
-  const priced = offer && hasUnits(beyond) ? costOf(offer, beyond, now) : null;
-  const limits = priced ? await moneyLimits(env, row, now) : { credit: null, cap: null };
+  const offer = offerFor(row);
+  const free = freeUnits(row, offer);
   const quota = tighter(
     quotaAnswer(row, quantity, now),
-    await includedAnswer(env, row, offer, quantity, now),
+    more.included && includedAnswer(row, more.included, quantity, now),
   );
   const answer = checkEntitlement({
     feature,
@@ -96,16 +157,17 @@ export async function answerOne(
       hasQuota: row.quota !== null,
       hasGrants: row.hasGrants,
       priced: offer?.skuCode ?? null,
-      isSoldInBatches: catalog.skus.some((sku) => sku.kind === "batch" && sku.meter === feature),
-      isSoldInPlans: offer !== undefined && isSoldInPlans(catalog, offer.skuCode),
+      isSoldInBatches: isSoldInBatches(row.known, feature),
+      isSoldInPlans: offer !== undefined && isSoldInPlans(row.known, offer.skuCode),
       hasPlan: row.hasPlan,
       rights: row.rights,
     }),
     quota,
-    units,
-    costBeyond: priced,
+    units: free === null ? null : { available: row.available, held: row.heldUnits },
+    costBeyond: costBeyond(quantity, row, offer, now),
     creditOnly: row.creditOnly,
-    ...limits,
+    credit: more.credit,
+    cap: more.cap,
   });
   return { ...answer, quota, units: free };
 }
@@ -113,17 +175,29 @@ export async function answerOne(
 /** Where the account stands in its quota, for `quantity` more. */
 export function quotaAnswer(row: LimitRow, quantity: Units, now: Instant): QuotaAnswer | null {
   if (!row.quota) return null;
-  const period = quotaPeriod(row.quota.window, now, row.timeZone);
-  const isCurrent = row.lastWindow?.startsAt === (period?.startsAt ?? null);
+  const at = inNewestWindow(row, now);
+  const startsAt = quotaPeriod(row.quota.window, at, row.timeZone)?.startsAt ?? null;
+  const isCurrent = row.lastWindow?.startsAt === startsAt;
   const use = {
     used: isCurrent && row.lastWindow ? row.lastWindow.used : 0,
-    held: row.heldWindow === (period?.startsAt ?? null) ? row.held : 0,
+    held: row.heldWindow === startsAt ? row.held : 0,
     exceededAt: isCurrent ? (row.lastWindow?.exceededAt ?? null) : null,
   };
   const raised =
-    row.raisedTo === null ? [] : [{ limit: row.raisedTo, startsAt: now, endsAt: never }];
-  return checkQuota(row.quota, raised, use, quantity, now, row.timeZone);
+    row.raisedTo === null ? [] : [{ limit: row.raisedTo, startsAt: at, endsAt: never }];
+  return checkQuota(row.quota, raised, use, quantity, at, row.timeZone);
 }
+
+/** The start of the window that a use or a hold counts in; null for levels, which have none. */
+export const windowOf = (row: LimitRow, now: Instant): Instant | null =>
+  row.quota
+    ? (quotaPeriod(row.quota.window, inNewestWindow(row, now), row.timeZone)?.startsAt ?? null)
+    : null;
+
+// Who waited for a lock, or whose clock is behind, may be decided after somebody else opened the next window. The window
+// before it is over then: its use is not in the row any more.
+const inNewestWindow = (row: LimitRow, now: Instant): Instant =>
+  Math.max(now, row.lastWindow?.startsAt ?? now, row.heldWindow ?? now) as Instant;
 
 /** The one that says no, else the quota. */
 const tighter = (quota: QuotaAnswer | null, included: QuotaAnswer | null): QuotaAnswer | null =>
@@ -141,8 +215,8 @@ async function moneyLimits(
   env: Env,
   row: LimitRow,
   now: Instant,
-): Promise<{ credit: Money | null; cap: { limit: Money; spent: Money; held: Money } | null }> {
-  if (row.capMinor === null && !row.creditOnly) return { credit: null, cap: null };
+): Promise<Pick<More, "credit" | "cap">> {
+  if (row.capMinor === null && !row.creditOnly) return nothingMore;
   const code = currency(row.currency);
   const { draft } = await previewInvoice(env, row.orgId, row.accountId, now);
   const spent = draft.lines

@@ -5,12 +5,13 @@ import { Problem } from "../domain/refusals/index.ts";
 import { phaseAt, type Subscription } from "../domain/subscriptions/index.ts";
 import { isZero } from "../kit/decimal.ts";
 import type { Instant } from "../kit/time.ts";
-import type { LimitKey } from "../store/limits.ts";
+import type { LimitKey } from "../store/limit-rows.ts";
 import { quotaAnswer } from "./check-entitlement.ts";
 import type { Env } from "./env.ts";
 import {
   catalogOf,
   includedAnswer,
+  includedUse,
   type LimitInForce,
   limitsInForce,
   offerFor,
@@ -33,7 +34,7 @@ export async function refuseUnlessItFits(
     const phase = phaseAt(one, at);
     return phase ? [phase.plan, ...phase.addOns] : [];
   });
-  const { catalog } = await catalogOf(env, refs);
+  const { catalog } = await catalogOf(env);
   const versions = refs.flatMap((ref) => versionOf(catalog.plans, ref) ?? []);
   const meterOf = new Map(catalog.skus.map((sku) => [sku.code, sku.meter]));
   const keys = new Set([
@@ -74,6 +75,8 @@ async function ceilingOf(
   at: Instant,
 ): Promise<QuotaAnswer | null> {
   if (!row) return null;
-  const { stored } = await catalogOf(env);
-  return quotaAnswer(row, 0, at) ?? includedAnswer(env, row, offerFor(stored, row), 0, at);
+  const quota = quotaAnswer(row, 0, at);
+  if (quota) return quota;
+  const included = await includedUse(env, row, offerFor(row), at);
+  return included && includedAnswer(row, included, 0, at);
 }

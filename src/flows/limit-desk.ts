@@ -1,72 +1,38 @@
 import type { Instant } from "../kit/time.ts";
 import type { Store } from "../store/connect.ts";
-import type { LimitKey } from "../store/limits.ts";
+import { readLimitRows } from "../store/limit-lane.ts";
+import type { LimitKey } from "../store/limit-rows.ts";
 import type { Env } from "./env.ts";
-import { type LimitInForce, limitsInForce } from "./limits-in-force.ts";
+import { type Desk, openDesk } from "./lane-desk.ts";
+import { catalogFor, type LimitInForce, limitsInForce, withPlans } from "./limits-in-force.ts";
 
 type Read = { readonly row: LimitInForce | undefined; readonly now: Instant };
-type Waiting = {
-  readonly env: Env;
-  readonly key: LimitKey;
-  readonly done: (read: Read) => void;
-  readonly failed: (error: unknown) => void;
-};
-type Desk = { waiting: Waiting[]; reading: boolean };
 
-const together = 200;
-const desks = new WeakMap<Store["pool"], Desk>();
+/** While the rows of one group are on their way, those of another are turned into answers. */
+const lanes = 2;
+const desks = new WeakMap<Store["pool"], Desk<LimitKey, Read>>();
 
-/**
- * What limits an account now. Whoever asks while a query runs is answered by the next one, so that many askers pay for one
- * plan and one round trip; a query never starts before the question, so every answer has seen all that was acknowledged.
- */
+/** What limits an account now: everything that was acknowledged before the question counts. */
 export async function readLimits(env: Env, keys: readonly LimitKey[]): Promise<Read[]> {
+  const { db, pool } = env.store;
   // Inside a transaction only its own snapshot will do.
-  if (env.store.db.isTransaction) {
+  if (db.isTransaction) {
     const now = env.now();
     return (await limitsInForce(env, keys, now)).map((row) => ({ row, now }));
   }
-  const desk = desks.get(env.store.pool) ?? { waiting: [], reading: false };
-  desks.set(env.store.pool, desk);
-  const reads = keys.map(
-    (key) =>
-      new Promise<Read>((done, failed) => {
-        desk.waiting.push({ env, key, done, failed });
-      }),
-  );
-  if (!desk.reading) void serve(desk);
-  return Promise.all(reads);
+  const desk = desks.get(pool) ?? openReadingDesk(env.store);
+  desks.set(pool, desk);
+  return Promise.all(keys.map((key) => desk.ask(env, key)));
 }
 
-async function serve(desk: Desk): Promise<void> {
-  desk.reading = true;
-  // What arrived in the same turn of the event loop goes together.
-  await new Promise((resolve) => setImmediate(resolve));
-  for (let group = nextGroup(desk); group.length > 0; group = nextGroup(desk)) await answer(group);
-  desk.reading = false;
-}
-
-/** An organization may live at a time of its own: only askers of one time share a query. */
-function nextGroup(desk: Desk): Waiting[] {
-  const first = desk.waiting[0];
-  if (!first) return [];
-  const group = desk.waiting.filter((one) => one.env.now === first.env.now).slice(0, together);
-  const chosen = new Set(group);
-  desk.waiting = desk.waiting.filter((one) => !chosen.has(one));
-  return group;
-}
-
-async function answer(group: readonly Waiting[]): Promise<void> {
-  const { env } = group[0] as Waiting;
-  try {
-    const now = env.now();
-    const rows = await limitsInForce(
-      env,
-      group.map((one) => one.key),
+const openReadingDesk = (store: Store): Desk<LimitKey, Read> =>
+  openDesk(store, lanes, async (lane, group, now) => {
+    const rows = await readLimitRows(
+      lane,
+      group.map((one) => one.asked),
       now,
     );
-    for (const [index, one] of group.entries()) one.done({ row: rows[index], now });
-  } catch (error) {
-    for (const one of group) one.failed(error);
-  }
-}
+    const known = await catalogFor({ store }, rows);
+    const inForce = withPlans(rows, known, now);
+    for (const [index, one] of group.entries()) one.done({ row: inForce[index], now });
+  });

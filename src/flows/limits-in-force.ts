@@ -1,4 +1,4 @@
-import { type Catalog, formatPlanRef, type PlanRef, versionOf } from "../domain/catalog/index.ts";
+import { type Catalog, formatPlanRef, type PlanRef } from "../domain/catalog/index.ts";
 import {
   checkQuota,
   type PlanRights,
@@ -20,7 +20,7 @@ import { hour, type Instant, type Period, shift } from "../kit/time.ts";
 import { getCatalog, type StoredCatalog } from "../store/catalog.ts";
 import { accountKeyText } from "../store/invoice-facts.ts";
 import { measureWindows } from "../store/invoice-usage.ts";
-import { type LimitKey, type LimitRow, listLimits } from "../store/limits.ts";
+import { type LimitKey, type LimitRow, listLimits } from "../store/limit-rows.ts";
 import { getPublishedCatalog } from "../store/plans.ts";
 import type { Env } from "./env.ts";
 import { bookFor, offersOfSubscriber, readOffers, readPlanOffers } from "./read-offers.ts";
@@ -29,45 +29,67 @@ import { bookFor, offersOfSubscriber, readOffers, readPlanOffers } from "./read-
 export type LimitInForce = LimitRow & {
   readonly rights: PlanRights;
   readonly hasPlan: boolean;
+  readonly known: KnownCatalog;
 };
 
-type Known = { readonly at: number; readonly stored: StoredCatalog; readonly catalog: Catalog };
-const known = new WeakMap<Env["store"]["pool"], Known>();
-/** A new price counts within this time. Which plan an account has is always read fresh, and plan versions never change. */
-const catalogAgeMs = 1_000;
+export type KnownCatalog = { readonly stored: StoredCatalog; readonly catalog: Catalog };
+const kept = new WeakMap<Env["store"]["pool"], KnownCatalog>();
 
-export async function catalogOf(env: Env, refs: readonly PlanRef[] = []): Promise<Known> {
-  const kept = known.get(env.store.pool);
-  const isFresh = kept && performance.now() - kept.at < catalogAgeMs;
-  if (isFresh && refs.every((ref) => versionOf(kept.catalog.plans, ref))) return kept;
+/** The catalog in memory, when it is as new as what was read: versions only ever grow. */
+export function catalogInMemory(
+  env: Pick<Env, "store">,
+  version: bigint,
+): KnownCatalog | undefined {
+  const known = kept.get(env.store.pool);
+  return known && known.stored.version >= version ? known : undefined;
+}
+
+/** The catalog in force. */
+export async function catalogOf(env: Pick<Env, "store">): Promise<KnownCatalog> {
   const stored = await getCatalog(env.store);
-  const catalog = await getPublishedCatalog(env.store);
-  const read = { at: performance.now(), stored, catalog };
-  known.set(env.store.pool, read);
+  const known = kept.get(env.store.pool);
+  if (known?.stored === stored) return known;
+  const read = { stored, catalog: await getPublishedCatalog(env.store) };
+  kept.set(env.store.pool, read);
   return read;
 }
 
-type RightsByPlans = {
+/** What is worked out of a catalog once, however many ask. */
+type Derived = {
   readonly soldInPlans: ReadonlySet<string>;
-  readonly by: Map<string, PlanRights>;
+  readonly soldInBatches: ReadonlySet<string | null>;
+  readonly rights: Map<string, PlanRights>;
+  /** By subscriptions, which are the same object for as long as they are the same, then by buyer and meter. */
+  readonly offers: WeakMap<LimitRow["subscriptions"], Map<string, ReadonlyMap<string, Offer>>>;
 };
-const derived = new WeakMap<Catalog, RightsByPlans>();
+const derived = new WeakMap<KnownCatalog, Derived>();
 
-function derivedFrom(catalog: Catalog): RightsByPlans {
-  const found = derived.get(catalog) ?? { soldInPlans: skusSoldInPlans(catalog), by: new Map() };
-  derived.set(catalog, found);
+function derivedFrom(known: KnownCatalog): Derived {
+  const { catalog } = known;
+  const found = derived.get(known) ?? {
+    soldInPlans: skusSoldInPlans(catalog),
+    soldInBatches: new Set(
+      catalog.skus.filter((sku) => sku.kind === "batch").map((sku) => sku.meter),
+    ),
+    rights: new Map(),
+    offers: new WeakMap(),
+  };
+  derived.set(known, found);
   return found;
 }
 
-export const isSoldInPlans = (catalog: Catalog, sku: string): boolean =>
-  derivedFrom(catalog).soldInPlans.has(sku);
+export const isSoldInPlans = (known: KnownCatalog, sku: string): boolean =>
+  derivedFrom(known).soldInPlans.has(sku);
 
-function rightsFor(catalog: Catalog, refs: readonly PlanRef[]): PlanRights {
-  const { by } = derivedFrom(catalog);
+export const isSoldInBatches = (known: KnownCatalog, meter: string): boolean =>
+  derivedFrom(known).soldInBatches.has(meter);
+
+function rightsFor(known: KnownCatalog, refs: readonly PlanRef[]): PlanRights {
+  const { rights } = derivedFrom(known);
   const name = refs.map(formatPlanRef).join();
-  const rights = by.get(name) ?? rightsOf(catalog, refs);
-  by.set(name, rights);
-  return rights;
+  const found = rights.get(name) ?? rightsOf(known.catalog, refs);
+  rights.set(name, found);
+  return found;
 }
 
 const refsAt = (subscriptions: readonly Subscription[], now: Instant): PlanRef[] =>
@@ -89,45 +111,79 @@ export async function limitsInForce(
   const rows = (await listLimits(env.store.db, keys, now)).map(
     (row) => row && (instead ? withSubscription(row, instead) : row),
   );
-  const refs = rows.map((row) => refsAt(row?.subscriptions ?? [], now));
-  const { catalog } = await catalogOf(env, refs.flat());
-  return rows.map((row, index) => row && inForce(row, catalog, refs[index] ?? []));
+  return withPlans(rows, await catalogFor(env, rows), now);
 }
+
+/** The catalog by which rows are to be read: none that is older than they are. */
+export async function catalogFor(
+  env: Pick<Env, "store">,
+  rows: readonly (LimitRow | undefined)[],
+): Promise<KnownCatalog> {
+  const version = rows.find((row) => row !== undefined)?.catalogVersion ?? 0n;
+  return catalogInMemory(env, version) ?? catalogOf(env);
+}
+
+/** Stored limits with what a catalog makes of them. */
+export const withPlans = (
+  rows: readonly (LimitRow | undefined)[],
+  known: KnownCatalog,
+  now: Instant,
+): (LimitInForce | undefined)[] =>
+  rows.map((row) => row && inForce(row, known, refsAt(row.subscriptions, now)));
 
 const withSubscription = (row: LimitRow, changed: Subscription): LimitRow => ({
   ...row,
   subscriptions: [...row.subscriptions.filter((one) => one.id !== changed.id), changed],
 });
 
-function inForce(row: LimitRow, catalog: Catalog, refs: readonly PlanRef[]): LimitInForce {
-  const rights = rightsFor(catalog, refs);
+function inForce(row: LimitRow, known: KnownCatalog, refs: readonly PlanRef[]): LimitInForce {
+  const rights = rightsFor(known, refs);
   const quota = row.quota ?? rights.quotas.get(row.feature) ?? null;
-  return { ...row, quota, rights, hasPlan: refs.length > 0 };
+  return { ...row, quota, rights, hasPlan: refs.length > 0, known };
 }
 
 /** The prices under which the account is charged for a meter; undefined where neither a plan nor its book has one. */
-export function offerFor(catalog: StoredCatalog, row: LimitRow): Offer | undefined {
-  const book = bookFor(catalog, row.priceBook, row.currency);
-  if (bookChain(catalog.books, book).length === 0) return undefined;
-  return offersOfSubscriber(
-    readOffers(catalog, book),
-    readPlanOffers(catalog),
-    row.subscriptions,
-    currency(row.currency),
-  ).find((offer) => offer.meter.key === row.feature);
+export function offerFor(row: LimitInForce): Offer | undefined {
+  const { offers } = derivedFrom(row.known);
+  const bySubscriptions = offers.get(row.subscriptions) ?? new Map();
+  offers.set(row.subscriptions, bySubscriptions);
+  const buyer = `${row.currency} ${row.priceBook ?? ""}`;
+  const found = bySubscriptions.get(buyer) ?? offersTo(row);
+  bySubscriptions.set(buyer, found);
+  return found.get(row.feature);
 }
 
+function offersTo({ known, ...row }: LimitInForce): Map<string, Offer> {
+  const { stored } = known;
+  const book = bookFor(stored, row.priceBook, row.currency);
+  if (bookChain(stored.books, book).length === 0) return new Map();
+  const offers = offersOfSubscriber(
+    readOffers(stored, book),
+    readPlanOffers(stored),
+    row.subscriptions,
+    currency(row.currency),
+  );
+  // Of several SKUs on one meter the first is charged.
+  return new Map(offers.toReversed().map((offer) => [offer.meter.key, offer]));
+}
+
+/** Usage that a plan includes and refuses beyond (`beyond: block`), and how much of it there is. */
+export type IncludedUse = {
+  readonly limit: Units;
+  readonly used: Units;
+  readonly resetsAt: Instant | null;
+};
+
 /**
- * Where the account stands in usage that its plan includes and refuses beyond (`beyond: block`), for `quantity` more: of a
- * level (gigabytes) against what it is now, of a flow against all of the plan's period. Null: nothing is refused.
+ * What is used of what the plan includes: of a level (gigabytes) what it is now, of a flow all of the plan's period. Null:
+ * nothing is refused.
  */
-export async function includedAnswer(
+export async function includedUse(
   env: Env,
   row: LimitInForce,
   offer: Offer | undefined,
-  quantity: Units,
   now: Instant,
-): Promise<QuotaAnswer | null> {
+): Promise<IncludedUse | null> {
   const usage = offer && row.rights.blocked.get(offer.skuCode);
   if (!usage) return null;
   const isLevel = offer.meter.aggregation === "weighted_sum" && !isZero(usage.includedLevel);
@@ -138,18 +194,28 @@ export async function includedAnswer(
   const measured = await measureWindows(env.store.db, [window]);
   const used = quantityOf(measured.get(accountKeyText(row.orgId, row.accountId)) ?? []);
   const limit = isLevel ? usage.includedLevel : usage.included;
+  return { limit: unitsOf(limit), used: unitsOf(used), resetsAt: period?.endsAt ?? null };
+}
+
+/** Where the account stands in it, for `quantity` more. */
+export function includedAnswer(
+  row: LimitInForce,
+  { limit, used, resetsAt }: IncludedUse,
+  quantity: Units,
+  now: Instant,
+): QuotaAnswer {
   const quota = {
     key: row.feature,
-    limit: unitsOf(limit),
+    limit,
     window: "none" as const,
     enforcement: "hard" as const,
     burst: 0,
     softUpTo: null,
     graceHours: 0,
   };
-  const use = { used: unitsOf(used), held: row.held, exceededAt: null };
+  const use = { used, held: row.held, exceededAt: null };
   const answer = checkQuota(quota, [], use, quantity, now, row.timeZone);
-  return { ...answer, resetsAt: period?.endsAt ?? null };
+  return { ...answer, resetsAt };
 }
 
 const keyOf = (row: LimitRow) => ({ orgId: row.orgId, accountId: row.accountId });

@@ -1,5 +1,5 @@
 import type { Author } from "../domain/audit/index.ts";
-import { commit, hold, quotaPeriod } from "../domain/entitlements/index.ts";
+import { commit, hold } from "../domain/entitlements/index.ts";
 import {
   addUnits,
   compareUnits,
@@ -10,6 +10,7 @@ import {
   writeUnits,
 } from "../domain/grants/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
+import type { MakeId } from "../kit/ids.ts";
 import { formatInstant, type Instant, second, shift } from "../kit/time.ts";
 import { lockHeads } from "../store/account-heads.ts";
 import { appendAudit } from "../store/audit.ts";
@@ -21,7 +22,15 @@ import {
   type StoredReservation,
 } from "../store/limits.ts";
 import { transaction } from "../store/transaction.ts";
-import { type Answer, answerOne, type Question } from "./check-entitlement.ts";
+import {
+  type Answer,
+  answerFrom,
+  answerOne,
+  type More,
+  type Question,
+  readMore,
+  windowOf,
+} from "./check-entitlement.ts";
 import type { Env } from "./env.ts";
 import { type LimitInForce, limitsInForce } from "./limits-in-force.ts";
 
@@ -48,15 +57,11 @@ export async function reserveUnits(
     await lockHeads(tx, asked, { changesGrants: false });
     const now = env.now();
     const inside: Env = { ...env, store: { ...env.store, db: tx } };
-    const rows = await limitsInForce(inside, asked, now);
-    const working = new Map<string, LimitInForce>();
+    const turns = takeTurns(asked, await limitsInForce(inside, asked, now));
     const made: ReservationMade[] = [];
     for (const [index, one] of asked.entries()) {
-      const name = `${one.orgId}\n${one.accountId}\n${one.feature}`;
-      const row = working.get(name) ?? rows[index];
-      const decided = await decideOne(inside, one, row, now);
-      made.push(decided);
-      if (decided.kind === "held" && row) working.set(name, withHold(row, decided.reservation));
+      const more = await readMore(inside, one, turns.rowFor(index), now);
+      made.push(turns.decide(index, more, env.id, now));
     }
     await insertReservations(
       tx,
@@ -80,18 +85,44 @@ export async function reserveUnits(
   });
 }
 
-async function decideOne(
-  env: Env,
+/** Decide one after the other over rows that were read together: what is held first counts for who comes next. */
+export function takeTurns(
+  asked: readonly ReservationAsked[],
+  rows: readonly (LimitInForce | undefined)[],
+): {
+  rowFor(index: number): LimitInForce | undefined;
+  decide(index: number, more: More, makeId: MakeId, now: Instant): ReservationMade;
+} {
+  const changed = new Map<string, LimitInForce>();
+  const nameOf = ({ orgId, accountId, feature }: ReservationAsked) =>
+    `${orgId}\n${accountId}\n${feature}`;
+  const rowFor = (index: number) =>
+    changed.get(nameOf(asked[index] as ReservationAsked)) ?? rows[index];
+  return {
+    rowFor,
+    decide(index, more, makeId, now) {
+      const one = asked[index] as ReservationAsked;
+      const row = rowFor(index);
+      const made = decideOne(one, row, more, makeId, now);
+      if (row && made.kind === "held") changed.set(nameOf(one), withHold(row, made.reservation));
+      return made;
+    },
+  };
+}
+
+function decideOne(
   asked: ReservationAsked,
   row: LimitInForce | undefined,
+  more: More,
+  makeId: MakeId,
   now: Instant,
-): Promise<ReservationMade> {
+): ReservationMade {
   let quantity = asked.quantity;
-  let answer = await answerOne(env, asked, row, now);
+  let answer = answerFrom(asked, row, more, now);
   if (!answer.allowed && asked.mode === "up_to" && row) {
     const held = hold(quantity, answer.remaining ?? 0, "up_to");
     quantity = held.kind === "held" ? held.quantity : 0;
-    if (hasUnits(quantity)) answer = await answerOne(env, { ...asked, quantity }, row, now);
+    if (hasUnits(quantity)) answer = answerFrom({ ...asked, quantity }, row, more, now);
   }
   if (!row || (!answer.allowed && !asked.breakGlass)) return { kind: "refused", answer };
   const free = answer.units ?? 0;
@@ -101,12 +132,10 @@ async function decideOne(
       orgId: asked.orgId,
       accountId: asked.accountId,
       feature: asked.feature,
-      id: env.id("reservation"),
+      id: makeId("reservation"),
       quantity,
       heldUnits: hasUnits(free) ? leastUnits(quantity, free) : 0,
-      quotaWindow: row.quota
-        ? (quotaPeriod(row.quota.window, now, row.timeZone)?.startsAt ?? null)
-        : null,
+      quotaWindow: windowOf(row, now),
       heldMinor: 0n,
       committed: null,
       status: "held",
@@ -209,8 +238,7 @@ export async function takeFromQuota(env: Env, question: Question): Promise<Answe
       now,
     );
     if (!row?.quota || !(answer.allowed || givesBack)) return answer;
-    const startsAt = quotaPeriod(row.quota.window, now, row.timeZone)?.startsAt ?? null;
-    await countUse(tx, row, question.quantity, startsAt, now);
+    await countUse(tx, row, question.quantity, windowOf(row, now), now);
     const left = subtractUnits(answer.quota?.remaining ?? 0, question.quantity);
     return { ...answer, remaining: hasUnits(left) ? left : 0 };
   });

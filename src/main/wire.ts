@@ -84,13 +84,14 @@ export async function open(
     if (server.embedded || surroundings.migrateAlways) await migrate(server.ownerUrl);
     else await refusePending(server.ownerUrl);
     const role = server.embedded ? undefined : await applicationRoleOf(server.ownerUrl);
+    // Poolers hand out connections per transaction, and names prepared on one are missing on the next.
+    const unnamedStatements = !server.embedded && !config.namedStatements;
     const store = openStore(server.applicationUrl, {
       connectionsMax: config.connectionsMax,
       role,
+      unnamedStatements,
     });
     let queue: ReturnType<typeof openQueuePool> | undefined;
-    // Poolers hand out connections per transaction, and names prepared on one are missing on the next.
-    const unnamedStatements = !server.embedded && !config.namedStatements;
     const ingest = openIngest(store, { unnamedStatements });
     const clock = systemClock();
     const random = systemRandom();

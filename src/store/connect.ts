@@ -45,6 +45,8 @@ export type PoolOptions = {
   readonly role?: string | undefined;
   /** Values as the driver gives them, for code that is not ours. */
   readonly driverTypes?: boolean;
+  /** For transaction poolers that know no prepared statements. */
+  readonly unnamedStatements?: boolean;
 };
 
 const sessionSettings = [
@@ -73,11 +75,20 @@ export function openPool(connectionString: string, options: PoolOptions = {}): p
 }
 
 /** The one store: `db` for everyday queries, `pool` where a statement needs its own connection (COPY, cursors, locks). */
-export type Store = { readonly db: Database; readonly pool: pg.Pool };
+export type Store = {
+  readonly db: Database;
+  readonly pool: pg.Pool;
+  /** What is prepared once is prepared without a name each time: see `PoolOptions`. */
+  readonly unnamedStatements?: boolean;
+};
 
 export function openStore(connectionString: string, options: PoolOptions = {}): Store {
   const pool = openPool(connectionString, options);
-  return { pool, db: openDatabase(pool) };
+  return {
+    pool,
+    db: openDatabase(pool),
+    unnamedStatements: options.unnamedStatements ?? false,
+  };
 }
 
 function openDatabase(pool: pg.Pool): Database {

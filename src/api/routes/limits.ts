@@ -13,8 +13,13 @@ import {
   setQuota,
   setSpendingLimit,
 } from "../../flows/manage-limits.ts";
-import { reservationDesk } from "../../flows/reservation-desk.ts";
-import { commitReservation, releaseReservation, takeFromQuota } from "../../flows/reserve-units.ts";
+import { reserve as reserveTogether } from "../../flows/reservation-desk.ts";
+import {
+  commitReservation,
+  type ReservationAsked,
+  releaseReservation,
+  takeFromQuota,
+} from "../../flows/reserve-units.ts";
 import { currency } from "../../kit/currency.ts";
 import { parseMoney } from "../../kit/money.ts";
 import { formatInstant } from "../../kit/time.ts";
@@ -137,11 +142,8 @@ const ReservationBody = z
   })
   .openapi("NewReservation");
 
-async function reserve(
-  env: Env,
-  asked: Parameters<ReturnType<typeof reservationDesk>["reserve"]>[0],
-): Promise<StoredReservation> {
-  const made = await reservationDesk(env).reserve(asked);
+async function reserve(env: Env, asked: ReservationAsked): Promise<StoredReservation> {
+  const made = await reserveTogether(env, asked);
   if (made.kind === "held") return made.reservation;
   const { answer } = made;
   throw new Problem("limit_reached", answer.because, {
