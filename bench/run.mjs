@@ -7,7 +7,13 @@ import { cpus, totalmem } from "node:os";
 import { install } from "./installation.mjs";
 import { load, rawCopy, rawUnnest, sample } from "./ingest.mjs";
 
-const others = ["entitlements.mjs", "usage-query.ts", "month-close.ts", "replay.ts"];
+const others = [
+  "entitlements.mjs",
+  "open-batches.mjs",
+  "usage-query.ts",
+  "month-close.ts",
+  "replay.ts",
+];
 const nameOf = (file) => file.split(".")[0];
 const known = ["ingest", ...others.map(nameOf)];
 const flags = process.argv.slice(2).filter((word) => word.startsWith("--"));
