@@ -68,7 +68,7 @@ const denied: Answer = {
   units: null,
 };
 
-export async function answerOne(
+async function answerOne(
   env: Env,
   question: Question,
   row: LimitInForce | undefined,

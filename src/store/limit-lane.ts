@@ -3,7 +3,14 @@ import { type HeadKey, headName, inLockOrder } from "./account-heads.ts";
 import { writeInstant } from "./columns.ts";
 import type { Store } from "./connect.ts";
 import { type LimitKey, type LimitRow, limitsQuery, readLimitCells } from "./limit-rows.ts";
-import { insertReservationsQuery, reservationColumns, type StoredReservation } from "./limits.ts";
+import {
+  addQuotaUsesQuery,
+  insertReservationsQuery,
+  reservationColumns,
+  type StoredReservation,
+  type UseToCount,
+  useColumns,
+} from "./limits.ts";
 import { type PipelineStatement, runPipeline } from "./pipeline.ts";
 import { type Lane, openLane } from "./usage-lane.ts";
 
@@ -92,10 +99,17 @@ const holdHeads = (accounts: readonly HeadKey[]): PipelineStatement => ({
   values: accountArrays(accounts),
 });
 
-/** Save holds within the transaction that `lockLimitRows` began, and commit it. */
-export async function saveHolds(lane: Lane, made: readonly StoredReservation[]): Promise<void> {
-  const commit = { name: "tl_commit", text: "commit" };
-  await run(lane, made.length === 0 ? [commit] : [insertHolds(made), commit]);
+/** Save holds and uses within the transaction that `lockLimitRows` began, and commit it. Each key and window once. */
+export async function saveClaims(
+  lane: Lane,
+  holds: readonly StoredReservation[],
+  uses: readonly UseToCount[],
+): Promise<void> {
+  await run(lane, [
+    ...(holds.length > 0 ? [insertHolds(holds)] : []),
+    ...(uses.length > 0 ? [addUses(uses)] : []),
+    { name: "tl_commit", text: "commit" },
+  ]);
 }
 
 const limits = (keys: readonly LimitKey[], now: Instant): PipelineStatement => ({
@@ -113,6 +127,12 @@ const insertHolds = (made: readonly StoredReservation[]): PipelineStatement => (
   name: "tl_insert_holds",
   text: insertReservationsQuery,
   values: reservationColumns(made).map(arrayText),
+});
+
+const addUses = (uses: readonly UseToCount[]): PipelineStatement => ({
+  name: "tl_add_uses",
+  text: addQuotaUsesQuery,
+  values: useColumns(uses).map(arrayText),
 });
 
 /** An array literal, every value in quotes. */

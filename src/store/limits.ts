@@ -96,24 +96,43 @@ export async function endReservation(
     .execute();
 }
 
-/**
- * Count use against a quota in a window (null for levels, where a use below zero gives room back, down to nothing in use).
- */
-export async function addQuotaUse(
-  tx: Tx,
-  key: LimitKey,
-  use: { startsAt: Instant | null; quantity: Units; exceededAt: Instant | null },
-): Promise<void> {
+/** A use to count against a quota in a window (null for levels). */
+export type UseToCount = LimitKey & {
+  readonly startsAt: Instant | null;
+  readonly quantity: Units;
+  /** Set by the use that goes beyond the limit: the first one stands. */
+  readonly exceededAt: Instant | null;
+};
+
+/** Count it; a level gives room back with a use below zero, down to nothing in use. */
+export async function addQuotaUse(tx: Tx, use: UseToCount): Promise<void> {
   const exceeded = use.exceededAt === null ? null : writeInstant(use.exceededAt);
   const quantity = sql`${writeUnits(use.quantity)}::numeric`;
   await sql`
     insert into quota_use (org_id, account_id, quota_key, starts_at, used, exceeded_at)
-    values (${key.orgId}, ${key.accountId}, ${key.feature}, ${writeWindow(use.startsAt)}, greatest(0, ${quantity}),
+    values (${use.orgId}, ${use.accountId}, ${use.feature}, ${writeWindow(use.startsAt)}, greatest(0, ${quantity}),
             ${exceeded})
     on conflict (org_id, account_id, quota_key, starts_at) do update
     set used = greatest(0, quota_use.used + ${quantity}),
         exceeded_at = coalesce(quota_use.exceeded_at, excluded.exceeded_at)`.execute(tx);
 }
+
+/** Several uses at once, none below zero, each key and window once. */
+export const addQuotaUsesQuery = `
+  insert into quota_use (org_id, account_id, quota_key, starts_at, used, exceeded_at)
+  select * from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::numeric[], $6::timestamptz[])
+  on conflict (org_id, account_id, quota_key, starts_at) do update
+  set used = quota_use.used + excluded.used, exceeded_at = coalesce(quota_use.exceeded_at, excluded.exceeded_at)`;
+
+/** What `addQuotaUsesQuery` is given: an array per column. */
+export const useColumns = (uses: readonly UseToCount[]): (string | null)[][] => [
+  uses.map((use) => use.orgId),
+  uses.map((use) => use.accountId),
+  uses.map((use) => use.feature),
+  uses.map((use) => writeWindow(use.startsAt)),
+  uses.map((use) => writeUnits(use.quantity)),
+  uses.map((use) => (use.exceededAt === null ? null : writeInstant(use.exceededAt))),
+];
 
 export async function saveQuota(
   tx: Tx,

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { buildApp } from "../../src/api/server.ts";
 import { checkEntitlements } from "../../src/flows/check-entitlement.ts";
 import type { Env } from "../../src/flows/env.ts";
-import { reserve } from "../../src/flows/reservation-desk.ts";
+import { reserve, take } from "../../src/flows/claim-desk.ts";
 import { instant } from "../../src/kit/time.ts";
 import { openStore } from "../../src/store/connect.ts";
 import { apply, exampleCatalog, yamlFile } from "../harness/catalog.ts";
@@ -56,6 +56,7 @@ const held = async (feature: string): Promise<number> => {
 const reserveOne = (env: Env, feature: string) =>
   reserve(env, {
     ...keyOf(feature),
+    kind: "hold",
     quantity: 1,
     mode: "all",
     seconds: 300,
@@ -112,6 +113,36 @@ test("200 reservations of 1 through four processes on a limit of 60, by an accou
   );
   expect(made.filter((one) => one.kind === "held")).toHaveLength(60);
   expect(await held("rooms")).toBe(60);
+});
+
+test("calls and holds at once through four processes on 60 an hour: 60 together, and so it is written", async () => {
+  await api.put(`${account}/quotas/mixed`, { limit: "60", window: "hour" });
+  const allowed = await Promise.all(
+    Array.from({ length: 200 }, async (_, index) => {
+      const env = processes[index % 4] as Env;
+      if (index % 2 === 0) return (await reserveOne(env, "mixed")).kind === "held";
+      return (await take(env, { ...keyOf("mixed"), kind: "take", quantity: 1 })).allowed;
+    }),
+  );
+  expect(allowed.filter(Boolean)).toHaveLength(60);
+  const { rows } = await api.env.owner.query<{ used: string }>(
+    "select used from quota_use where quota_key = 'mixed'",
+  );
+  expect(Number(rows[0]?.used) + (await held("mixed"))).toBe(60);
+  expect(Number(rows[0]?.used)).toBe(allowed.filter((one, index) => one && index % 2 === 1).length);
+});
+
+test("a level takes and gives back through four processes: what is in use is what was taken, less what was given", async () => {
+  await api.put(`${account}/quotas/desks`, { limit: "1000", window: "none" });
+  const one = async (env: Env, quantity: number) =>
+    (await take(env, { ...keyOf("desks"), kind: "take", quantity })).allowed;
+  const taken = await Promise.all(processes.flatMap((env) => [3, 3, 3, 3].map((n) => one(env, n))));
+  expect(taken.every(Boolean)).toBe(true);
+  await Promise.all(processes.flatMap((env) => [-1, 2, -1, 1].map((n) => one(env, n))));
+  const { rows } = await api.env.owner.query<{ used: string }>(
+    "select used from quota_use where quota_key = 'desks'",
+  );
+  expect(Number(rows[0]?.used)).toBe(4 * 12 + 4 * 1);
 });
 
 test("connections end in the middle of it: what was answered is held, and never more than the limit", async () => {
@@ -185,6 +216,7 @@ test("one question that cannot be answered does not take others with it", async 
     reserve(env, {
       ...keyOf("seats"),
       accountId,
+      kind: "hold",
       quantity: 1,
       mode: "all",
       seconds: 60,

@@ -87,7 +87,7 @@ test("SIGTERM under load: every request that came in is answered, and connection
   await Promise.all(customers);
   agent.destroy();
   expect(performance.now() - from).toBeLessThan(15_000);
-  expect([...statuses.keys()].toSorted()).toEqual([0, 200]);
+  expect(new Set(statuses.keys())).toEqual(new Set([0, 200]));
   expect(err()).not.toContain("request failed");
 });
 

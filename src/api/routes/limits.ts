@@ -13,13 +13,9 @@ import {
   setQuota,
   setSpendingLimit,
 } from "../../flows/manage-limits.ts";
-import { reserve as reserveTogether } from "../../flows/reservation-desk.ts";
-import {
-  commitReservation,
-  type ReservationAsked,
-  releaseReservation,
-  takeFromQuota,
-} from "../../flows/reserve-units.ts";
+import { reserve as claim, take } from "../../flows/claim-desk.ts";
+import { commitReservation, releaseReservation } from "../../flows/reserve-units.ts";
+import type { ReservationAsked } from "../../flows/take-turns.ts";
 import { currency } from "../../kit/currency.ts";
 import { parseMoney } from "../../kit/money.ts";
 import { formatInstant } from "../../kit/time.ts";
@@ -92,7 +88,7 @@ const check = endpoint({
     const account = await findAccountId(env, organization.id, params.account);
     const question = { orgId: organization.id, accountId: account, ...body };
     const answer = body.take
-      ? await takeFromQuota(env, question)
+      ? await take(env, { kind: "take", ...question })
       : ((await checkEntitlements(env, [question]))[0] as Answer);
     return answerView(body.feature, answer);
   },
@@ -142,8 +138,11 @@ const ReservationBody = z
   })
   .openapi("NewReservation");
 
-async function reserve(env: Env, asked: ReservationAsked): Promise<StoredReservation> {
-  const made = await reserveTogether(env, asked);
+async function reserve(
+  env: Env,
+  asked: Omit<ReservationAsked, "kind">,
+): Promise<StoredReservation> {
+  const made = await claim(env, { kind: "hold", ...asked });
   if (made.kind === "held") return made.reservation;
   const { answer } = made;
   throw new Problem("limit_reached", answer.because, {
