@@ -18,7 +18,7 @@ beforeAll(async () => {
   await apply(api.env, exampleCatalog());
   processes = Array.from({ length: 4 }, () => ({ ...api.env, store: openStore(api.env.url) }));
 });
-afterEach(() => api.env.owner.query("delete from reservation; delete from usage_head"));
+afterEach(() => api.env.owner.query("delete from reservation"));
 afterAll(async () => {
   await Promise.all(processes.map((one) => one.store.db.destroy()));
   await api.close();
@@ -81,7 +81,7 @@ test("what one process changes, the very next question to another one knows", as
   expect(await ask("users")).toMatchObject({ allowed: false, reason: "not_entitled" });
   const id = await plan("", { account: "acme-usd", plan: "basic" });
   expect(await ask("users")).toMatchObject({ allowed: true, limit: "50" });
-  await plan(`/${id}/change`, { plan: "professional", when: "now" });
+  await plan(`/${id}/change`, { kind: "change_plan", plan: "professional", when: "now" });
   expect(await ask("users")).not.toMatchObject({ limit: "50" });
 });
 
@@ -148,23 +148,31 @@ test("a level takes and gives back through four processes: what is in use is wha
 test("connections end in the middle of it: what was answered is held, and never more than the limit", async () => {
   await api.put(`${account}/quotas/halls`, { limit: "60", window: "none" });
   let isOver = false;
+  let ended = 0;
+  let rounds = 0;
+  let answers = 0;
   const terminate = async () => {
     while (!isOver) {
-      await api.env.owner.query(
+      // Whatever the machine's mood: some get through, then the next connections end.
+      for (const from = answers; answers < from + 4 && !isOver; )
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      const { rowCount } = await api.env.owner.query(
         `select pg_terminate_backend(pid) from pg_stat_activity
-         where datname = current_database() and pid <> pg_backend_pid() and query like '%limit%'`,
+         where datname = current_database() and pid <> pg_backend_pid()`,
       );
-      await new Promise((resolve) => setTimeout(resolve, 3));
+      ended += rowCount ?? 0;
+      rounds++;
     }
   };
   const breaking = terminate();
   const acknowledged: string[] = [];
   let unanswered = 0;
-  for (let round = 0; round < 10; round++)
+  while (rounds < 10)
     await Promise.all(
-      Array.from({ length: 20 }, async (_, index) => {
+      Array.from({ length: 8 }, async (_, index) => {
         try {
           const made = await reserveOne(processes[index % 4] as Env, "halls");
+          answers++;
           if (made.kind === "held") acknowledged.push(made.reservation.id);
         } catch {
           unanswered++;
@@ -179,7 +187,10 @@ test("connections end in the middle of it: what was answered is held, and never 
   const stored = new Set(rows.map((row) => row.reservation_id));
   expect(acknowledged.filter((id) => !stored.has(id))).toEqual([]);
   expect(await held("halls")).toBeLessThanOrEqual(60);
-  expect(acknowledged.length + unanswered).toBeGreaterThan(0);
+  expect(acknowledged.length).toBeGreaterThan(0);
+  expect(ended).toBeGreaterThan(0);
+  // Those whose commit was on its way; the others were asked for again.
+  expect(unanswered).toBeLessThan(10 * 8);
   // And afterwards everything answers as ever.
   const [answer] = await checkEntitlements(processes[0] as Env, [
     { ...keyOf("halls"), quantity: 1 },
