@@ -79,7 +79,7 @@ test("SIGTERM under load: what came in is answered, and connections that never r
     for (; status !== 0; statuses.add(status))
       status = await ask(agent, `${address}/v1/organizations`);
   });
-  await sleep(500);
+  await new Promise((resolve) => setTimeout(resolve, 500));
   const from = performance.now();
   process_.kill("SIGTERM");
   expect(await ended).toBe(0);
