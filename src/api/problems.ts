@@ -138,6 +138,7 @@ export const statuses: Record<RefusalCode, number> = {
   role_not_known: 422,
   route_not_found: 404,
   service_busy: 503,
+  signature_not_valid: 401,
   slug_taken: 409,
   staff_only: 403,
   subject_not_found: 404,

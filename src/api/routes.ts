@@ -12,6 +12,7 @@ import { invoiceRoutes } from "./routes/invoices.ts";
 import { mailRoutes } from "./routes/mails.ts";
 import { meterRoutes } from "./routes/meters.ts";
 import { organizationRoutes } from "./routes/organizations.ts";
+import { paymentNotificationRoutes } from "./routes/payment-notifications.ts";
 import { paymentRoutes } from "./routes/payments.ts";
 import { lateUsageRoutes } from "./routes/late-usage.ts";
 import { projectRoutes } from "./routes/projects.ts";
@@ -46,6 +47,7 @@ export const endpoints: readonly Endpoint[] = [
   ...ledgerRoutes,
   ...paymentRoutes,
   ...accountCreditRoutes,
+  ...paymentNotificationRoutes,
   ...mailRoutes,
   ...ratingRoutes,
   ...apiKeyRoutes,

@@ -213,7 +213,7 @@ async function pay(
  * Take in what became of a payment: from our own request, from the processor's notification, from asking again. The first
  * one settles; all others change nothing.
  */
-async function settlePurchase(
+export async function settlePurchase(
   env: Env,
   author: Author,
   orgId: string,

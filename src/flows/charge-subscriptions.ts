@@ -34,7 +34,7 @@ import {
  * The fees of plans on invoices. An invoice period carries what became due in it, and the difference that changes known by
  * its end make to what earlier periods carried: computing a period twice gives the same, and nothing is lost or billed twice.
  */
-export const chargeSubscriptions: ChargeSource = async (db, spans) => {
+export const chargeSubscriptions: ChargeSource = async (db, spans, measure) => {
   const history = await loadSubscriptionHistory(db, spans);
   if (history.size === 0) return spans.map(() => ({ fixed: [], covered: [] }));
   const buyers = await buyersOf(db, spans);
@@ -52,7 +52,7 @@ export const chargeSubscriptions: ChargeSource = async (db, spans) => {
     const offers = offersOfSubscriber(buyer.offers, plans, known, currency);
     shares.push({
       fixed: onceEach(timelines, buyer, span.period),
-      covered: await coverAllowances(db, span, known, terms, offers),
+      covered: await coverAllowances(db, span, known, { terms, offers, measure }),
     });
   }
   return shares;

@@ -17,8 +17,7 @@ import {
 import { type Decimal, decimalOf, divide, isZero, multiply, sumOf } from "../kit/decimal.ts";
 import { hour, intersect, type Instant, lengthOf, type Period } from "../kit/time.ts";
 import { accountKeyText } from "../store/invoice-facts.ts";
-import { measureWindows } from "../store/invoice-usage.ts";
-import type { ChargeSpan } from "./charge-sources.ts";
+import type { ChargeSpan, Measure } from "./charge-sources.ts";
 import type { Db } from "../store/connect.ts";
 
 /** One allowance in one plan period, cut wherever the plan or the price changes. */
@@ -35,15 +34,15 @@ type Allowance = {
 
 /**
  * The units of an invoice period that the plans of an account include: they are not priced again. Usage is followed from the
- * beginning of each plan period, in the order of time.
+ * beginning of each plan period, in the order of time, by the path that measures all else: what proves a document reads raw events here too.
  */
 export async function coverAllowances(
   db: Db,
   span: ChargeSpan,
   subscriptions: readonly Subscription[],
-  terms: Terms,
-  offers: readonly Offer[],
+  by: { readonly terms: Terms; readonly offers: readonly Offer[]; readonly measure: Measure },
 ): Promise<Coverage[]> {
+  const { terms, offers, measure } = by;
   const { period, untilSeq } = span;
   const key = { orgId: span.orgId, accountId: span.accountId };
   const allowances = subscriptions.flatMap((one) => allowancesOf(one, period, terms, offers));
@@ -57,8 +56,7 @@ export async function coverAllowances(
       untilSeq,
     })),
   );
-  const measured =
-    (await measureWindows(db, windows)).get(accountKeyText(key.orgId, key.accountId)) ?? [];
+  const measured = (await measure(db, windows)).get(accountKeyText(key.orgId, key.accountId)) ?? [];
   const used = (offer: Offer, slice: Period) =>
     quantityOf(
       measured.filter(

@@ -17,7 +17,6 @@ import {
   isAdditive,
   lateRoute,
   type LeaveOut,
-  type Measured,
   type Offer,
   type Parties,
   periodAt,
@@ -46,7 +45,7 @@ import {
   paidKeyText,
 } from "../store/invoice-facts.ts";
 import { measureWindows, type UsageWindow } from "../store/invoice-usage.ts";
-import { type ChargeSpan, loadOtherCharges } from "./charge-sources.ts";
+import { type ChargeSpan, loadOtherCharges, type Measure } from "./charge-sources.ts";
 import { type LateUsage, loadOpenLate } from "../store/late-usage.ts";
 import { loadParties } from "../store/parties.ts";
 import { knownBefore, loadSubscriptionHistory } from "../store/subscriptions.ts";
@@ -128,12 +127,6 @@ export async function draftInvoices(
   const scopes = await scopeDrafts(db, catalog, requests, history);
   return draftScopes(db, scopes, measureWindows, ratePrimary);
 }
-
-/** How usage is measured: from the rollups, or by the second path from the raw events. */
-export type Measure = (
-  db: Db,
-  windows: readonly UsageWindow[],
-) => Promise<ReadonlyMap<string, readonly Measured[]>>;
 
 /** An account to look at on a document: the one it goes to, or one of those that it pays for. */
 type Leaf = {
@@ -406,7 +399,7 @@ async function draftLeaves(
   );
   const measured = await measure(db, spans.flatMap(windowsOf));
   const existing = await loadExisting(db, spans);
-  const others = await loadOtherCharges(db, spans);
+  const others = await loadOtherCharges(db, spans, measure);
   const bindings = await loadBindings(
     db,
     scopes.map((scope) => ({ ...keyOf(scope.of), period: scope.period })),

@@ -9,6 +9,17 @@ export type PaymentFaults = {
   readonly lostRequestPercent: number;
 };
 
+export type Fate = "succeeds" | "declines" | "loses_answer" | "loses_request";
+
+/** What the next charge meets, drawn from the seed. */
+export function fateOf(random: { below(limit: number): number }, faults: PaymentFaults): Fate {
+  const dice = random.below(100);
+  if (dice < faults.declinedPercent) return "declines";
+  if (dice < faults.declinedPercent + faults.lostAnswerPercent) return "loses_answer";
+  const all = faults.declinedPercent + faults.lostAnswerPercent + faults.lostRequestPercent;
+  return dice < all ? "loses_request" : "succeeds";
+}
+
 /** A processor that lives in memory: one charge or refund per key, faults drawn from a seed, and notifications on demand. */
 export type SimulatedPayments = PaymentGateway & {
   readonly charges: readonly (ChargeRequest & { readonly reference: string })[];
@@ -26,14 +37,6 @@ export function simulatedPayments(
   const outcomes = new Map<string, ChargeOutcome>();
   const planned: string[] = [];
 
-  function draw(): string {
-    const dice = random.below(100);
-    if (dice < faults.declinedPercent) return "declines";
-    if (dice < faults.declinedPercent + faults.lostAnswerPercent) return "loses_answer";
-    const all = faults.declinedPercent + faults.lostAnswerPercent + faults.lostRequestPercent;
-    return dice < all ? "loses_request" : "succeeds";
-  }
-
   async function meet(
     request: ChargeRequest,
     done: (ChargeRequest & { reference: string })[],
@@ -41,7 +44,7 @@ export function simulatedPayments(
   ): Promise<ChargeOutcome> {
     const known = outcomes.get(request.key);
     if (known) return known;
-    const fate = planned.shift() ?? draw();
+    const fate = planned.shift() ?? fateOf(random, faults);
     if (fate === "loses_request") return { kind: "unknown" };
     if (fate === "declines") {
       const declined: ChargeOutcome = { kind: "declined", reason: "card_declined" };

@@ -10,6 +10,7 @@ import { addInvoice } from "./commands/invoice.ts";
 import { addJobs } from "./commands/jobs.ts";
 import { addLateUsage } from "./commands/late-usage.ts";
 import { addMigrate } from "./commands/migrate.ts";
+import { addPayments } from "./commands/payments.ts";
 import { addRate } from "./commands/rate.ts";
 import { addRerate } from "./commands/rerate.ts";
 import { addServe, addUp, addWork } from "./commands/up.ts";
@@ -38,6 +39,7 @@ const commands: readonly AddCommand[] = [
   addVersion,
   addBooks,
   addRerate,
+  addPayments,
 ];
 
 type Streams = {

@@ -55,6 +55,14 @@ const variables = {
     .optional(),
   /** The address that mails come from. */
   TALLYLINE_MAIL_FROM: z.email("must be a mail address, as in billing@example.com").optional(),
+  /** Where cards are charged, and the secret shared with it; without, batches can only go onto an invoice. */
+  TALLYLINE_PAYMENTS_URL: text
+    .regex(
+      /^https:\/\/[^\s/]+|^http:\/\/(localhost|127\.0\.0\.1)(:|\/|$)/,
+      "must be an https address, or http on this machine",
+    )
+    .optional(),
+  TALLYLINE_PAYMENTS_SECRET: text.min(16, "must be 16 or more characters").optional(),
 };
 
 export type Config = {
@@ -67,6 +75,7 @@ export type Config = {
   readonly namedStatements: boolean;
   readonly pepper: Uint8Array | undefined;
   readonly postgresBin: string | undefined;
+  readonly payments: { readonly url: string; readonly secret: string } | undefined;
   readonly mail: { readonly smtpUrl: string; readonly from: string } | undefined;
 };
 
@@ -113,6 +122,7 @@ export function readConfig(environment: Environment, overrides: ConfigOverrides 
     namedStatements: values.TALLYLINE_NAMED_STATEMENTS,
     pepper: values.TALLYLINE_PEPPER,
     postgresBin: values.TALLYLINE_POSTGRES_BIN,
+    payments: paymentsOf(values.TALLYLINE_PAYMENTS_URL, values.TALLYLINE_PAYMENTS_SECRET),
     mail: mailOf(values.TALLYLINE_SMTP_URL, values.TALLYLINE_MAIL_FROM),
   };
 }
@@ -125,6 +135,14 @@ function mailOf(smtpUrl: string | undefined, from: string | undefined): Config["
     smtpUrl === undefined
       ? "TALLYLINE_MAIL_FROM is set and TALLYLINE_SMTP_URL is not: name the server that mails leave by."
       : "TALLYLINE_SMTP_URL is set and TALLYLINE_MAIL_FROM is not: name the address that mails come from.",
+  );
+}
+
+function paymentsOf(url: string | undefined, secret: string | undefined): Config["payments"] {
+  if (url !== undefined && secret !== undefined) return { url, secret };
+  if (url === undefined && secret === undefined) return undefined;
+  throw new UsageError(
+    "TALLYLINE_PAYMENTS_URL and TALLYLINE_PAYMENTS_SECRET belong together: set both, or none.",
   );
 }
 

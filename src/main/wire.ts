@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Env } from "../flows/env.ts";
 import { openIngest } from "../flows/ingest-usage.ts";
 import { startEmbeddedPostgres } from "../gateways/embedded-postgres/index.ts";
+import { httpPayments } from "../gateways/http-payments.ts";
 import { systemClock } from "../kit/clock.ts";
 import { idMaker } from "../kit/ids.ts";
 import { systemRandom } from "../kit/random.ts";
@@ -103,6 +104,7 @@ export async function open(
         random,
         pepper: config.pepper ?? pepperOf(config.dataDir),
         ingest,
+        payments: config.payments && httpPayments(config.payments),
       },
       server,
       queue() {

@@ -104,6 +104,16 @@ export async function findPurchaseByKey(
   return row && purchaseOf(row);
 }
 
+/** A purchase by its id alone: all that a payment processor knows of it. */
+export async function findPurchaseById(db: Db, id: string): Promise<Purchase | undefined> {
+  const row = await db
+    .selectFrom("purchase")
+    .selectAll()
+    .where("purchase_id", "=", id)
+    .executeTakeFirst();
+  return row && purchaseOf(row);
+}
+
 /** The same, held until commit: whoever settles it takes turns. */
 export async function lockPurchase(
   tx: Tx,

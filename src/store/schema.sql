@@ -783,6 +783,7 @@ create table purchase (
   constraint purchase_total_minor_check CHECK (total_minor >= 0)
 );
 CREATE INDEX purchase_by_account ON public.purchase USING btree (org_id, account_id, purchase_id);
+CREATE INDEX purchase_by_id ON public.purchase USING btree (purchase_id);
 CREATE INDEX purchase_pending ON public.purchase USING btree (created_at) WHERE (status = 'pending'::text);
 
 create table quota (

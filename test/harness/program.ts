@@ -17,6 +17,7 @@ export async function startProgram(
   pepper: Uint8Array,
   port = 0,
   command: "up" | "serve" | "work" = "up",
+  more: Readonly<Record<string, string>> = {},
 ): Promise<Program> {
   const listen = command === "work" ? [] : ["--port", String(port)];
   const child = spawn(process.execPath, [program, "--json", command, ...listen], {
@@ -25,6 +26,7 @@ export async function startProgram(
       DATABASE_URL: databaseUrl,
       TALLYLINE_PEPPER: Buffer.from(pepper).toString("hex"),
       TALLYLINE_LOG_LEVEL: "error",
+      ...more,
     },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -11,6 +11,20 @@ export type PaymentGateway = {
   refund(request: ChargeRequest): Promise<ChargeOutcome>;
   /** What became of an earlier request with this key; undefined when the processor never got it. */
   find(key: string): Promise<ChargeOutcome | undefined>;
+  /** What a notification says; undefined when the processor did not sign it, or it is old. For processors that send some. */
+  readNotification?(
+    message: SignedMessage,
+    nowSeconds: number,
+  ): { readonly key: string; readonly outcome: ChargeOutcome } | undefined;
+};
+
+/** A notification as it came: the three headers of Standard Webhooks, and the text that was signed. */
+export type SignedMessage = {
+  readonly id: string;
+  /** Seconds since 1970. */
+  readonly timestamp: string;
+  readonly signature: string;
+  readonly body: string;
 };
 
 export type ChargeRequest = {

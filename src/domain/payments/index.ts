@@ -1,3 +1,3 @@
 export { openOf, type Settlement, settle } from "./settle.ts";
-export type { ChargeOutcome, ChargeRequest, PaymentGateway } from "./gateway.ts";
+export type { ChargeOutcome, ChargeRequest, PaymentGateway, SignedMessage } from "./gateway.ts";
 export { creditArisen, creditTaken } from "./account-credit.ts";

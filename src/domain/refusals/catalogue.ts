@@ -562,6 +562,11 @@ export const refusals = {
     title: "Too much at once",
     advice: "Nothing was changed. Wait as long as Retry-After says and send the same again.",
   },
+  signature_not_valid: {
+    title: "The notification was not signed by the payment processor, or long ago",
+    advice:
+      "Sign id, timestamp and body with the shared secret, as Standard Webhooks says, and send it at once.",
+  },
   slug_taken: {
     title: "The slug is already in use",
     advice: "Choose another slug.",
