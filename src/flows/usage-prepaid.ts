@@ -162,8 +162,10 @@ export function openPrepaidBook(): PrepaidBook {
 function needsOf(tickets: readonly Ticket[]): Need[] {
   const byAccount = new Map<string, Need[]>();
   const all: Need[] = [];
-  for (const { orgId, event, receivedAt, verdict } of tickets) {
+  for (const { orgId, event, receivedAt, request, verdict } of tickets) {
     if (verdict.kind !== "measured") continue;
+    // What is let in from quarantine came before units lapsed that are written down as lapsed by now.
+    const known = Math.max(event.time, receivedAt, request.submission.now) as Instant;
     const { accountId, accountName: account, measurements } = verdict;
     const { time } = event;
     let needs = byAccount.get(account);
@@ -176,15 +178,14 @@ function needsOf(tickets: readonly Ticket[]): Need[] {
       let need: Need | undefined;
       for (const one of needs) if (one.pool === meter.key) need = one;
       if (need === undefined) {
-        const until = Math.max(time, receivedAt) as Instant;
-        const made = { orgId, accountId, pool: meter.key, account, since: time, until };
+        const made = { orgId, accountId, pool: meter.key, account, since: time, until: known };
         const first: Need = { ...made, total: quantity };
         needs.push(first);
         all.push(first);
         continue;
       }
       if (time < need.since) need.since = time;
-      if (time > need.until) need.until = time;
+      if (known > need.until) need.until = known;
       need.total = addUnits(need.total, quantity);
     }
   }
