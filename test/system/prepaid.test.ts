@@ -19,6 +19,7 @@ import { currency } from "../../src/kit/currency.ts";
 import { decimal } from "../../src/kit/decimal.ts";
 import { parseMoney } from "../../src/kit/money.ts";
 import { seededRandom } from "../../src/kit/random.ts";
+import { instant } from "../../src/kit/time.ts";
 import { findAccount } from "../../src/store/accounts.ts";
 import { listBalances, listGrants, listMovements } from "../../src/store/grant-lifecycle.ts";
 import { listLedgerBalances } from "../../src/store/journal.ts";
@@ -371,4 +372,33 @@ test("wholesale lots: 1,250 used of 100,000 at 2,000.00 cost 25.00; stock 98,750
     "expenses:cogs:sms 25.00",
     "liabilities:supplier:carrier -2000.00",
   ]);
+});
+
+test("usage let in from quarantine draws what was there when it came, though it has lapsed since", async () => {
+  await buyBatch(env, author, account, {
+    sku: "USAGE-SMS-1000",
+    count: 1,
+    settlement: "card",
+    kind: "batch",
+    requestKey: "before it lapsed",
+  });
+  env.at("2025-03-20T00:00:00Z");
+  await expireGrants(env);
+  const held = {
+    id: "held",
+    type: "sms.sent",
+    time: "2025-01-12T00:00:00Z",
+    data: { value: "73" },
+  };
+  const fates = await ingest.submit({
+    orgId: account.organizationId,
+    events: [anEvent({ ...held, subject: "web" }, env.now())],
+    now: env.now(),
+    isReplay: true,
+    receivedAt: [instant("2025-01-13T00:00:00Z")],
+  });
+  expect(fates.map(({ kind }) => kind)).toEqual(["accepted"]);
+  const { rows } = await env.owner.query<{ drawn: string }>("select drawn from account_grant");
+  expect(rows).toEqual([{ drawn: "73" }]);
+  expect((await proveGrants(env)).faults).toEqual([]);
 });
