@@ -8,6 +8,7 @@ import {
 } from "../domain/ledger/index.ts";
 import { creditArisen, creditTaken } from "../domain/payments/index.ts";
 import { Problem } from "../domain/refusals/index.ts";
+import { sha256Hex } from "../kit/hash.ts";
 import { formatMoney, type Money, money, negated, nothing } from "../kit/money.ts";
 import type { Instant } from "../kit/time.ts";
 import {
@@ -58,7 +59,7 @@ export async function keepCredits(
     const of = { orgId, accountId, sourceId: one.invoiceId, at: now };
     const used = taken[i];
     if (used && used.minor > 0n) {
-      const entryId = `crd_${one.invoiceId.slice(4)}`;
+      const entryId = derivedId("crd", `applied ${one.invoiceId}`);
       changes.push({ ...of, entryId, amount: negated(used), cause: "applied" });
       if (used.minor === one.draft.total.minor) await markInvoice(tx, orgId, one.invoiceId, "paid");
     }
@@ -66,7 +67,7 @@ export async function keepCredits(
     if (arisen.minor > 0n)
       changes.push({
         ...of,
-        entryId: `crd_${one.invoiceId.slice(4)}`,
+        entryId: derivedId("crd", `arisen ${one.invoiceId}`),
         amount: arisen,
         cause: "document",
       });
@@ -114,7 +115,7 @@ export async function releaseCredit(tx: Tx, invoice: StoredInvoice, now: Instant
       "credit_used",
       `${formatMoney(negated(amount))} of ${invoice.number} are used already`,
     );
-  const entryId = `crd_void_${invoiceId.slice(4)}`;
+  const entryId = derivedId("crd", `void ${invoiceId}`);
   await change(tx, [
     { orgId, accountId, entryId, amount, cause: "void", sourceId: invoiceId, at: now },
   ]);
@@ -139,10 +140,14 @@ async function change(
     );
 }
 
+/** An id that follows from what it is for: the same thing cannot be there twice. */
+export const derivedId = (prefix: string, text: string): string =>
+  `${prefix}_${sha256Hex(text).slice(0, 20)}`;
+
 /** Credit is a liability; it arises from what is receivable, and what is used of it settles that. */
 const booked = (entry: CreditEntry, from: "receivable" | "bad-debt"): LedgerTransaction =>
   book({
-    id: `txn_${entry.entryId.slice(4)}_credit`,
+    id: derivedId("txn", entry.entryId),
     cause: `account-credit:${entry.entryId}`,
     at: entry.at,
     description: `account credit: ${entry.cause}`,

@@ -37,6 +37,7 @@ export async function decideLateUsage(
   now: Instant,
 ): Promise<LateUsage> {
   const shown = await getLate(env, decision);
+  if (isRepeated(shown, decision, author)) return shown;
   const decided = await withFreshLook(env, shown, async (tx, look) => [
     await decideOn(tx, env, { decision, shown, look }, author, now),
   ]);
@@ -89,6 +90,13 @@ async function decideOn(
     },
   ]);
   return { kind: "done" };
+}
+
+/** The same decision of the same person for the same reason once more: its answer got lost. */
+function isRepeated(shown: LateUsage, { way, reason }: LateDecision, { actor }: Author): boolean {
+  if (shown.decidedBy !== actor.id || shown.reason !== reason) return false;
+  if (way === "decline") return shown.status === "declined";
+  return shown.status === "settled" || (way === "next_invoice" && shown.status === "approved");
 }
 
 function refuseDecided({ status, because }: LateUsage): void {

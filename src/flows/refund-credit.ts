@@ -20,6 +20,7 @@ import {
   type Refund,
 } from "../store/refunds.ts";
 import { transaction } from "../store/transaction.ts";
+import { derivedId } from "./account-credit.ts";
 import type { Env } from "./env.ts";
 import { getAccountToInvoice } from "./preview-invoice.ts";
 
@@ -145,16 +146,16 @@ async function moveCredit(
 ): Promise<void> {
   const { orgId, accountId, refundId, amount } = refund;
   const given = cause === "refund" ? negated(amount) : amount;
-  const tail = `${cause}_${refundId.slice(4)}`;
+  const entryId = derivedId("crd", `${cause} ${refundId}`);
   await insertCredits(tx, [
-    { orgId, accountId, entryId: `crd_${tail}`, amount: given, cause, sourceId: refundId, at: now },
+    { orgId, accountId, entryId, amount: given, cause, sourceId: refundId, at: now },
   ]);
   await appendTransactions(
     tx,
     orgId,
     [
       book({
-        id: `txn_${tail}`,
+        id: derivedId("txn", entryId),
         cause: `${cause}:${refundId}`,
         at: now,
         description: cause === "refund" ? "refund of account credit" : "refund declined",
