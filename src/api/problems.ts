@@ -134,6 +134,7 @@ export const statuses: Record<RefusalCode, number> = {
   rerate_stale: 409,
   reservation_ended: 409,
   reservation_not_found: 404,
+  books_not_closable: 409,
   role_not_fit: 422,
   role_not_known: 422,
   route_not_found: 404,

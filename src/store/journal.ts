@@ -13,6 +13,7 @@ import { money } from "../kit/money.ts";
 import type { Instant } from "../kit/time.ts";
 import { readDecimal, readInstant, writeDecimal, writeInstant } from "./columns.ts";
 import type { Db, Tx } from "./connect.ts";
+import { holdMonthsOpen } from "./ledger-locks.ts";
 
 /** Append booked transactions of one organization. A cause that is in the books already is refused (`ledger_transaction_once_per_cause`). */
 export const appendTransactions = (
@@ -27,7 +28,10 @@ export const appendTransactions = (
     recordedAt,
   );
 
-/** The same for many organizations at once: two statements, however many there are. */
+/**
+ * The same for many organizations at once: a few statements, however many there are. What is dated in a month that was
+ * closed goes into the first open one.
+ */
 export async function appendBooks(
   tx: Tx,
   books: readonly { readonly orgId: string; readonly transaction: LedgerTransaction }[],
@@ -35,13 +39,17 @@ export async function appendBooks(
 ): Promise<void> {
   if (books.length === 0) return;
   const made = books.map(({ transaction }) => transaction);
+  // In a statement of its own: what it waits for, the next one must see.
+  await holdMonthsOpen(tx);
   await sql`
     insert into ledger_transaction (org_id, transaction_id, cause, at, description, policy_version, reverses, recorded_at)
-    select t.*, ${writeInstant(recordedAt)}::timestamptz
+    select t.org_id, t.id, t.cause, greatest(t.at, (select max(locked_until) from ledger_lock)), t.description,
+           t.policy_version, t.reverses, ${writeInstant(recordedAt)}::timestamptz
     from unnest(${books.map((b) => b.orgId)}::text[], ${made.map((t) => t.id)}::text[],
                 ${made.map((t) => t.cause)}::text[], ${made.map((t) => writeInstant(t.at))}::timestamptz[],
                 ${made.map((t) => t.description)}::text[], ${made.map((t) => t.policyVersion)}::integer[],
-                ${made.map((t) => t.reverses)}::text[]) as t`.execute(tx);
+                ${made.map((t) => t.reverses)}::text[])
+         as t (org_id, id, cause, at, description, policy_version, reverses)`.execute(tx);
   const postings = books.flatMap(({ orgId, transaction }) =>
     transaction.postings.map((posting, index) => ({
       orgId,

@@ -19,6 +19,7 @@ export const writtenOnce: { readonly [T in keyof Tables]?: readonly (keyof Table
   invoice_line: [],
   meter_revision: [],
   plan_version: [],
+  ledger_lock: [],
   ledger_posting: [],
   ledger_transaction: [],
   payment: [],

@@ -505,6 +505,15 @@ create table late_usage (
 CREATE INDEX late_usage_by_time ON public.late_usage USING btree (org_id, noticed_at, late_id);
 CREATE UNIQUE INDEX late_usage_open_once ON public.late_usage USING btree (org_id, account_id, cause) WHERE (status <> 'settled'::text);
 
+create table ledger_lock (
+  org_id       text not null default 'provider'::text,
+  locked_until timestamp with time zone not null,
+  locked_at    timestamp with time zone not null,
+  locked_by    text not null,
+  reason       text not null,
+  constraint ledger_lock_pkey PRIMARY KEY (org_id, locked_until)
+);
+
 create table ledger_posting (
   org_id         text not null,
   transaction_id text not null,

@@ -382,6 +382,14 @@ export type LateUsageTable = {
   document_id: string | null;
 };
 
+export type LedgerLockTable = {
+  org_id: Generated<string>;
+  locked_until: string;
+  locked_at: string;
+  locked_by: string;
+  reason: string;
+};
+
 export type LedgerPostingTable = {
   org_id: string;
   transaction_id: string;
@@ -894,6 +902,7 @@ export type Tables = {
   job_schedule: JobScheduleTable;
   job_worker: JobWorkerTable;
   late_usage: LateUsageTable;
+  ledger_lock: LedgerLockTable;
   ledger_posting: LedgerPostingTable;
   ledger_transaction: LedgerTransactionTable;
   legal_entity: LegalEntityTable;

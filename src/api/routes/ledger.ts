@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { balanceText } from "../../domain/ledger/index.ts";
 import { feeRules, type RecognitionPolicy, usageRules } from "../../domain/revenue/index.ts";
+import { closeBooks } from "../../flows/close-books.ts";
 import { readStock, recordSupplyLot } from "../../flows/keep-supply.ts";
 import { setRecognitionPolicy } from "../../flows/set-recognition-policy.ts";
 import { currency } from "../../kit/currency.ts";
@@ -8,6 +9,8 @@ import { formatDecimal } from "../../kit/decimal.ts";
 import { formatInstant } from "../../kit/time.ts";
 import { parseMoney } from "../../kit/money.ts";
 import { listLedgerBalances } from "../../store/journal.ts";
+import { type LedgerLock, listLedgerLocks } from "../../store/ledger-locks.ts";
+import { listMargins, listRollForward } from "../../store/ledger-reports.ts";
 import { listRecognitionPolicies } from "../../store/recognition-policies.ts";
 import {
   CurrencyCode,
@@ -216,4 +219,142 @@ const setPolicy = endpoint({
     ),
 });
 
-export const ledgerRoutes: readonly Endpoint[] = [balances, lot, stock, policies, setPolicy];
+const Span = z.object({
+  organization_id: z.string().max(80).optional(),
+  from: InstantIn,
+  until: InstantIn,
+});
+
+const RollForwardView = z
+  .strictObject({
+    account: z.string().openapi({ example: "liabilities:deferred:USAGE-SMS-1000" }),
+    kind: z.enum(["money", "units"]),
+    commodity: z.string(),
+    opening: z.string(),
+    debits: z.string(),
+    credits: z.string(),
+    closing: z.string(),
+  })
+  .openapi("LedgerRollForward", { description: "Opening, debits and credits sum to closing." });
+
+const rollForward = endpoint({
+  method: "GET",
+  path: "/v1/ledger/roll-forward",
+  id: "listLedgerRollForward",
+  group,
+  summary: "See what each account held, moved and holds",
+  permission: "ledger.read",
+  query: Span.extend({
+    kind: z
+      .string()
+      .regex(/^[a-z-]{1,40}$/)
+      .optional()
+      .openapi({ example: "deferred" }),
+  }),
+  response: z.strictObject({ object: z.literal("list"), data: z.array(RollForwardView) }),
+  run: async (env, { query }) => {
+    const { organization_id: orgId, from, until, kind } = query;
+    const found = await listRollForward(env.store.db, { orgId, from, until, kind });
+    return {
+      object: "list" as const,
+      data: found.map(({ account, opening, debits, credits, closing }) => ({
+        account,
+        kind: closing.kind,
+        commodity: closing.commodity,
+        opening: balanceText(opening),
+        debits: balanceText(debits),
+        credits: balanceText(credits),
+        closing: balanceText(closing),
+      })),
+    };
+  },
+});
+
+const MarginView = z
+  .strictObject({ pool: z.string(), revenue: MoneyView, cost: MoneyView, margin: MoneyView })
+  .openapi("Margin");
+
+const margins = endpoint({
+  method: "GET",
+  path: "/v1/reports/margins",
+  id: "listMargins",
+  group,
+  summary: "See revenue, cost of goods sold and margin by what was used",
+  description: "From the books alone; revenue is less discounts and refunds.",
+  permission: "ledger.read",
+  query: Span,
+  response: z.strictObject({ object: z.literal("list"), data: z.array(MarginView) }),
+  run: async (env, { query }) => {
+    const { organization_id: orgId, from, until } = query;
+    return {
+      object: "list" as const,
+      data: (await listMargins(env.store.db, { orgId, from, until })).map((one) => ({
+        pool: one.pool,
+        revenue: moneyView(one.revenue),
+        cost: moneyView(one.cost),
+        margin: moneyView(one.margin),
+      })),
+    };
+  },
+});
+
+const ClosingView = z
+  .strictObject({
+    object: z.literal("books_closing"),
+    until: InstantText,
+    closed_at: InstantText,
+    closed_by: z.string(),
+    reason: z.string(),
+  })
+  .openapi("BooksClosing");
+
+const closingView = (lock: LedgerLock): z.input<typeof ClosingView> => ({
+  object: "books_closing" as const,
+  until: formatInstant(lock.until),
+  closed_at: formatInstant(lock.lockedAt),
+  closed_by: lock.lockedBy,
+  reason: lock.reason,
+});
+
+const close = endpoint({
+  method: "POST",
+  path: "/v1/ledger/closings",
+  id: "closeBooks",
+  group,
+  summary: "Close the books up to a moment",
+  description:
+    "Everything due is posted and the trial balance must be zero. What is found out later about the time before is dated at that moment.",
+  permission: "ledger.write",
+  body: z.strictObject({ until: InstantIn, reason: Reason }).openapi("NewBooksClosing"),
+  response: ClosingView,
+  success: 201,
+  problems: ["books_not_closable"],
+  atomic: false,
+  run: async (env, { body, author }) => closingView(await closeBooks(env, author, body.until)),
+});
+
+const closings = endpoint({
+  method: "GET",
+  path: "/v1/ledger/closings",
+  id: "listBooksClosings",
+  group,
+  summary: "List up to when the books were closed",
+  permission: "ledger.read",
+  response: z.strictObject({ object: z.literal("list"), data: z.array(ClosingView) }),
+  run: async (env) => ({
+    object: "list" as const,
+    data: (await listLedgerLocks(env.store.db)).map(closingView),
+  }),
+});
+
+export const ledgerRoutes: readonly Endpoint[] = [
+  balances,
+  rollForward,
+  margins,
+  closings,
+  close,
+  lot,
+  stock,
+  policies,
+  setPolicy,
+];

@@ -505,6 +505,10 @@ export const refusals = {
     title: "No such proposal",
     advice: "Check the id.",
   },
+  books_not_closable: {
+    title: "The books cannot be closed up to this moment",
+    advice: "Read what stands in the way, and close up to a moment that has passed.",
+  },
   purchase_not_found: {
     title: "No such purchase",
     advice: "Check the id, and that it belongs to this organization.",
