@@ -4,6 +4,7 @@ import { z } from "@hono/zod-openapi";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type TestApi, testApi } from "../../test/harness/api.ts";
 import { Problem } from "../domain/refusals/index.ts";
+import { forgetAnswers } from "../flows/forget-answers.ts";
 import { createProject } from "../flows/manage-projects.ts";
 import { endpoint } from "./endpoint.ts";
 import { readIdempotencyKey } from "./idempotency.ts";
@@ -129,6 +130,7 @@ test("answers are kept for 30 days, then forgotten", async () => {
   api.env.at("2025-01-30T00:00:00Z");
   expect((await send("kept", "kept")).headers.get("idempotency-replayed")).toBe("true");
   api.env.at("2025-02-02T00:00:00Z");
+  await forgetAnswers(api.env);
   expect((await send("kept", "kept")).json.code).toBe("slug_taken");
 });
 

@@ -146,8 +146,17 @@ async function furnish(slug: string, account: string, project: string): Promise<
   const one = async (sql: string) =>
     String(Object.values((await env.owner.query(sql, [slug])).rows[0] ?? {})[0]);
   const own = "org_id = (select org_id from organization where slug = $1)";
+  await env.owner.query(
+    `insert into late_usage (org_id, late_id, account_id, cause, meter_key, sku_code, period_starts_at, period_ends_at,
+                             currency, quantity, amount_minor, seq, because, status, noticed_at, changed_at)
+     select org_id, 'lat_' || $1, account_id, 'late ' || $1, 'sms', 'USAGE-SMS-OVERAGE', '2025-01-01', '2025-02-01', 'USD', 1, 6,
+            99, 'hold', 'waiting', '2025-02-05', '2025-02-05'
+     from billing_account where ${own} limit 1`,
+    [slug],
+  );
   return {
     organization: slug,
+    late_usage: `lat_${slug}`,
     account: await one(`select account_id from billing_account where ${own}`),
     project: await one(`select project_id from project where ${own}`),
     binding: await one(`select binding_id from binding where ${own}`),

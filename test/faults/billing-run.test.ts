@@ -178,7 +178,7 @@ describe("a blocked account", () => {
     expect(item?.accountId).toBe(victim.accountId);
     expect(item?.step).toBe("verify");
     expect(item?.blockers.map((blocker) => blocker.detail)).toContain(
-      "account a2, line 1, API, amount: the rollups give 1.03, the raw events 1.02",
+      "account a2, line 1, API, amount: the rollups give 1.03, the raw events 1.02; an override mends the rollups",
     );
 
     await resumeBillingRun(env, runId, victim, null);

@@ -167,7 +167,7 @@ const acts: readonly Act[] = [
       });
     },
     run: (place) => place.ask("POST", `${acme}/quarantine/replay`, {}),
-    least: 6,
+    least: 5,
   },
   {
     name: "an account subscribes to a plan",
